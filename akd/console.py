@@ -1,0 +1,55 @@
+"""What a person sees while a stage runs: progress bars, and errors as one sentence."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from tqdm import tqdm
+
+from akd.errors import InputError
+
+T = TypeVar("T")
+
+PathOption = Annotated[Path, typer.Option()]
+"""A path that a stage takes by name; every such option is required."""
+
+
+def progress(
+    items: Iterable[T], *, description: str, unit: str, total: int | None = None
+) -> Iterator[T]:
+    """Yield the items behind a bar with rate and estimate, on stderr.
+
+    Where stderr is no terminal (a log, CI), the bar is redrawn every ten seconds only.
+    """
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    yield from tqdm(items, desc=description, unit=unit, total=total, mininterval=interval)
+
+
+def bar(*, description: str, unit: str, total: int) -> "tqdm[None]":
+    """Return a bar that the caller advances by hand, for work whose steps differ in size."""
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
+
+
+def workers() -> int:
+    """Return the number of worker processes: `AKD_WORKERS`, or one for each core.
+
+    Raises:
+        InputError: if `AKD_WORKERS` is not a positive whole number.
+    """
+    text = os.environ.get("AKD_WORKERS", str(os.cpu_count() or 1))
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"AKD_WORKERS is {text!r}: set it to a whole number from 1, or unset it")
+    return int(text)
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run a stage from its command line; an `InputError` becomes one sentence and exit code 2."""
+    try:
+        typer.run(main)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

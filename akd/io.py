@@ -1,0 +1,149 @@
+"""Atomic reading and writing: Parquet tables in shards, JSON, JSON lines, safetensors."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from akd.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS_PER_SHARD = 50_000
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a fresh folder beside `path` that takes its place when the block ends well.
+
+    If the block raises, the folder is removed and `path` is left as it was, so that no reader
+    ever meets a half-written output.
+    """
+    aside = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    if path.exists():
+        shutil.rmtree(path)
+    aside.rename(path)
+
+
+def write_table(folder: Path, frame: pl.DataFrame, schema: pl.Schema) -> None:
+    """Write a table as shards `part-00000.parquet` (zstd) into a new folder.
+
+    An empty table is one shard without rows, so that its schema can still be read.
+
+    Raises:
+        ValueError: if the frame does not have exactly this schema.
+    """
+    if frame.schema != schema:
+        raise ValueError(f"{folder.name}: columns {frame.schema} are not {schema}")
+    with replacing(folder) as aside:
+        for number, start in enumerate(range(0, max(frame.height, 1), ROWS_PER_SHARD)):
+            shard = frame.slice(start, ROWS_PER_SHARD)
+            shard.write_parquet(aside / f"part-{number:05d}.parquet", compression="zstd")
+
+
+def read_table(folder: Path, schema: pl.Schema) -> pl.DataFrame:
+    """Read all shards of a table, in the order of their names.
+
+    Raises:
+        InputError: if there is no shard, or its columns are not those of the schema.
+    """
+    shards = sorted(folder.glob("part-*.parquet"))
+    if not shards:
+        raise InputError(f"{folder} holds no table: run the stage that writes it (dvc repro)")
+    frame = pl.concat([pl.read_parquet(shard) for shard in shards])
+    if frame.schema != schema:
+        raise InputError(f"{folder} was written by another version of akd: run dvc repro again")
+    return frame
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file aside and rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    aside.rename(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with a fixed layout.
+
+    Raises:
+        ValueError: if a number in it is NaN or infinite, which `dvc metrics diff` cannot compare.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: if it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run the stage that writes it") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno} is not JSON ({error.msg}): mend it") from None
+
+
+def write_json_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, in the order given."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read one JSON object a line; blank lines are passed over.
+
+    Raises:
+        InputError: if the file is missing, or a line is no JSON object (the line is named).
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: create it, one JSON object a line")
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number} is not JSON ({error.msg}): mend the line") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}:{number} is not a JSON object: write one object a line")
+        rows.append(row)
+    return rows
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"]) -> None:
+    """Write tensors as safetensors without metadata (two keys of it come in random order)."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
+    aside.rename(path)
+
+
+def read_tensors(path: Path) -> dict[str, "torch.Tensor"]:
+    """Read a safetensors file into memory.
+
+    Raises:
+        InputError: if the file is missing.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run the stage that writes it (dvc repro)")
+    return load_file(path)

