@@ -1,6 +1,11 @@
-"""The schema of every table that one stage hands to the next."""
+"""The schema of every table that one stage hands to the next, and what a model says of texts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 ARTICLE = pl.Schema(
     {
@@ -23,3 +28,27 @@ REJECTED = pl.Schema({**ARTICLE, "reason": pl.String, "detail": pl.String})
 
 FILTERED = pl.Schema({**CLEAN, "domain_score": pl.Float64, "signal_score": pl.Float64})
 """One relevant article: P(its domain's keywords | text), P(present or future | text)."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a language model says of n texts, in their order, all float32.
+
+    Attributes:
+        log_probabilities: of each label token over the whole vocabulary (n, labels).
+        decision: hidden state at the decision position, after the final norm (n, width).
+        states: mean over the article's tokens after chosen blocks (n, blocks, width).
+    """
+
+    log_probabilities: NDArray[np.float32]
+    decision: NDArray[np.float32]
+    states: NDArray[np.float32]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Scores"]) -> "Scores":
+        """Return the scores of several lists of texts, one after the other."""
+        return cls(
+            np.concatenate([part.log_probabilities for part in parts]),
+            np.concatenate([part.decision for part in parts]),
+            np.concatenate([part.states for part in parts]),
+        )

@@ -86,14 +86,15 @@ class Keywords(_Frozen):
 class PromptSeeds(_Frozen):
     """Where the prompt search starts, each list with its best guess first.
 
-    `{labels}` in an instruction stands for the label words; each list of `verbalizers` has one
-    word for each label, in the order of the labels.
+    `{labels}` in an instruction stands for the label words; `articles` and `cues` stand before and
+    after each article; each list of `verbalizers` has one word for each label, in their order.
     """
 
     systems: list[str] = Field(min_length=1)
     instructions: list[str] = Field(min_length=1)
-    verbalizers: list[list[str]] = Field(min_length=1)
+    articles: list[str] = Field(min_length=1)
     cues: list[str] = Field(min_length=1)
+    verbalizers: list[list[str]] = Field(min_length=1)
 
 
 class Task(_Frozen):

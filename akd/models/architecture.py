@@ -1,0 +1,69 @@
+"""The parts of a causal language model that the method needs, for every architecture."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from akd.errors import InputError
+
+
+def transformer_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """Return the list of transformer blocks (LLaMA `model.layers`, GPT-2 `transformer.h`, ...).
+
+    Raises:
+        InputError: if the model has no list of `config.num_hidden_layers` modules.
+    """
+    depth = model.config.num_hidden_layers
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise InputError(f"{type(model).__name__} has no list of {depth} blocks: use another model")
+
+
+def keep_blocks(model: PreTrainedModel, layers: Sequence[int]) -> None:
+    """Cut the model down to the named blocks, in place; embeddings and head stay.
+
+    Raises:
+        InputError: if a layer is named twice, out of order, or does not exist.
+    """
+    blocks = transformer_blocks(model)
+    if list(layers) != sorted(set(layers)) or layers[-1] >= len(blocks):
+        raise InputError(
+            f"layers {list(layers)}: name each once, rising, below {len(blocks)} (the teacher's)"
+        )
+    kept = [blocks[layer] for layer in layers]
+    for position, block in enumerate(kept):
+        for module in block.modules():
+            if hasattr(module, "layer_idx"):  # where a block keeps its keys and values
+                module.layer_idx = position
+    blocks._modules = {str(position): block for position, block in enumerate(kept)}
+    config = model.config
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[layer] for layer in layers]
+    config.num_hidden_layers = len(kept)
+
+
+def depth_to_layer(depth: float, layers: int) -> int:
+    """Return the 1-based number of the block that lies at a relative depth of the model."""
+    return max(1, min(layers, round(depth * layers)))
+
+
+def class_logits(
+    model: PreTrainedModel, hidden: torch.Tensor, label_tokens: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits of the label tokens alone, never those of the whole vocabulary.
+
+    Args:
+        model: the language model whose output embeddings are used.
+        hidden: decision-position states (batch, width), after the final norm.
+        label_tokens: one token id for each label (labels,).
+
+    Returns:
+        Logits (batch, labels) in float32.
+    """
+    head = model.get_output_embeddings()
+    weight = head.weight[label_tokens]
+    bias = None if getattr(head, "bias", None) is None else head.bias[label_tokens]
+    return nn.functional.linear(hidden.to(weight.dtype), weight, bias).float()

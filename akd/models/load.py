@@ -1,0 +1,89 @@
+"""Loading: what a machine decides (device, dtype) and how a student is quantised."""
+
+import os
+from pathlib import Path
+from typing import assert_never
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from akd.errors import InputError
+from akd.params import Nf4Quantization, NoQuantization, Quantization
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device() -> torch.device:
+    """Return the device of this machine: CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compute_dtype() -> torch.dtype:
+    """Return the dtype in which this machine computes fastest without harm to the labels.
+
+    bfloat16 where the hardware multiplies it, else float32; never float16 on a CPU, where it is
+    2-8 times slower. `AKD_DTYPE` overrides it.
+
+    Raises:
+        InputError: if `AKD_DTYPE` names no dtype.
+    """
+    wanted = os.environ.get("AKD_DTYPE")
+    if wanted is not None:
+        if wanted not in _DTYPES:
+            raise InputError(f"AKD_DTYPE is {wanted!r}: set it to one of {', '.join(_DTYPES)}")
+        return _DTYPES[wanted]
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a resolved model; a missing pad token becomes the end token."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True
+    )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    folder: Path, quantization: Quantization, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
+    """Load a resolved causal language model onto this machine's device, in evaluation mode.
+
+    Args:
+        folder: what the models stage wrote.
+        quantization: of this model alone: a quantised student never quantises the teacher.
+        dtype: of weights and compute; None is `compute_dtype()`.
+    """
+    dtype = dtype or compute_dtype()
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        quantization_config=_bitsandbytes(quantization, dtype),
+        device_map={"": device()},
+        local_files_only=True,
+    )
+    return model.eval()
+
+
+def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    match quantization:
+        case NoQuantization():
+            return None
+        case Nf4Quantization():
+            return BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=dtype,
+            )
+        case _:
+            assert_never(quantization)

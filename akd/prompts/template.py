@@ -1,0 +1,107 @@
+"""The prompt of a classifier: what stands before and after the article, and its label words."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+from transformers import PreTrainedTokenizerBase
+
+from akd.errors import InputError
+
+_ARTICLE = "\u241farticle\u241f"  # marks the article's place while a chat template is rendered
+
+
+class Demonstration(BaseModel):
+    """An annotated article shown in the prompt; `shot` is its number among the shots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shot: int
+    text: str
+    label: int
+
+
+class Prompt(BaseModel):
+    """A prompt in parts, so that a search can change each ([ANON] 2.1).
+
+    `{labels}` in the instruction stands for the label words in `order`; `words` has one for each
+    label, in the order of the task. `chat` uses the chat template of the tokenizer, and `system`
+    is its system message (empty for none); without `chat` the parts are joined as plain text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chat: bool
+    system: str
+    instruction: str
+    article: str  # stands before each article
+    cue: str  # stands after each article; the label word follows
+    words: tuple[str, ...]
+    order: tuple[int, ...]
+    demonstrations: tuple[Demonstration, ...]
+
+    def bare(self) -> "Prompt":
+        """Return the prompt without system message, instruction and demonstrations."""
+        update = {"chat": False, "system": "", "instruction": "", "demonstrations": ()}
+        return self.model_copy(update=update)
+
+
+def render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Return the tokens before and after the article.
+
+    Raises:
+        InputError: if the prompt wants a chat template that the tokenizer does not have.
+    """
+    shown = "".join(
+        f"{prompt.article}{shot.text}{prompt.cue} {prompt.words[shot.label]}\n\n"
+        for shot in prompt.demonstrations
+    )
+    instruction = prompt.instruction.replace("{labels}", _enumerate(prompt))
+    body = f"{instruction}\n\n" if instruction else ""
+    body += f"{shown}{prompt.article}{_ARTICLE}"
+    if prompt.chat:
+        body = _in_chat(body, prompt.system, tokenizer) + prompt.cue.lstrip("\n")
+    else:
+        body += prompt.cue
+    before, _, after = body.partition(_ARTICLE)
+    head = tokenizer(before, add_special_tokens=not prompt.chat).input_ids
+    if not prompt.chat:
+        head = _without_end(head, tokenizer)
+    return head, tokenizer(after, add_special_tokens=False).input_ids
+
+
+def label_tokens(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the first token of each label word, as it stands after the cue.
+
+    Raises:
+        InputError: if two words begin with the same token, so that one position cannot tell
+            them apart.
+    """
+    tokens = [
+        tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in prompt.words
+    ]
+    if len(set(tokens)) < len(tokens):
+        raise InputError(
+            f"label words {', '.join(prompt.words)}: two begin with the same token of this "
+            "tokenizer: choose other verbalizers in task.yaml"
+        )
+    return tokens
+
+
+def _enumerate(prompt: Prompt) -> str:
+    words: Sequence[str] = [prompt.words[index] for index in prompt.order]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _in_chat(body: str, system: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    if tokenizer.chat_template is None:
+        raise InputError("the teacher's tokenizer has no chat template: use plain prompts")
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": body})
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return str(text)
+
+
+def _without_end(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Drop an end token that a tokenizer adds by itself; a start token is kept."""
+    ends = {tokenizer.eos_token_id} - {tokenizer.bos_token_id}
+    return tokens[:-1] if tokens and tokens[-1] in ends else tokens
