@@ -147,3 +147,8 @@ def read_tensors(path: Path) -> dict[str, "torch.Tensor"]:
     if not path.is_file():
         raise InputError(f"{path} does not exist: run the stage that writes it (dvc repro)")
     return load_file(path)
+
+
+def write_csv(path: Path, frame: pl.DataFrame) -> None:
+    """Write a plot table: CSV with six decimals, which git can show the differences of."""
+    write_text(path, frame.write_csv(float_precision=6))

@@ -30,6 +30,32 @@ FILTERED = pl.Schema({**CLEAN, "domain_score": pl.Float64, "signal_score": pl.Fl
 """One relevant article: P(its domain's keywords | text), P(present or future | text)."""
 
 
+SIGNAL = pl.Schema(
+    {
+        "id": pl.String,
+        "log_probabilities": pl.List(pl.Float32),  # of each label token over the vocabulary
+        "other_mass": pl.Float64,  # probability of everything that is no label
+        "probabilities": pl.List(pl.Float64),  # calibrated
+        "entropy": pl.Float64,  # of the calibrated probabilities, in nats
+        "margin": pl.Float64,  # between the two most probable labels
+        "label": pl.String,
+    }
+)
+"""What the teacher says of one article; row i belongs to row i of the stored hidden states."""
+
+PREDICTION = pl.Schema(
+    {
+        "id": pl.String,
+        "gold": pl.String,
+        "model": pl.String,  # teacher, student_base, student or tfidf
+        "label": pl.String,
+        "confidence": pl.Float64,
+        "probabilities": pl.List(pl.Float64),
+    }
+)
+"""What one model says of one gold article."""
+
+
 @dataclass(frozen=True)
 class Scores:
     """What a language model says of n texts, in their order, all float32.

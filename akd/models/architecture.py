@@ -1,10 +1,11 @@
 """The parts of a causal language model that the method needs, for every architecture."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from akd.errors import InputError
 
@@ -67,3 +68,16 @@ def class_logits(
     weight = head.weight[label_tokens]
     bias = None if getattr(head, "bias", None) is None else head.bias[label_tokens]
     return nn.functional.linear(hidden.to(weight.dtype), weight, bias).float()
+
+
+def describe(folder: Path) -> dict[str, int]:
+    """Return layers, width, vocabulary and parameters of a resolved model, without loading weights."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return {
+        "layers": config.num_hidden_layers,
+        "width": config.hidden_size,
+        "vocabulary": config.vocab_size,
+        "parameters": model.num_parameters(),
+    }

@@ -87,3 +87,16 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
             )
         case _:
             assert_never(quantization)
+
+
+def load_teacher(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a teacher, never quantised with its student, and its tokenizer."""
+    return load_model(folder, NoQuantization(kind="none")), load_tokenizer(folder)
+
+
+def training_dtype() -> torch.dtype:
+    """Return the dtype of a student's frozen weights: bfloat16 on CUDA, float32 on a CPU.
+
+    A student is small; on a CPU its gradients are kept exact.
+    """
+    return torch.bfloat16 if torch.cuda.is_available() else torch.float32

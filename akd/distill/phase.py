@@ -1,0 +1,103 @@
+"""One phase: from stored signals and the adapter before to the next adapter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from akd.distill.curriculum import easiest, group_probabilities
+from akd.distill.losses import group_logits, soft_cross_entropy
+from akd.distill.trainer import train
+from akd.io import replacing
+from akd.models import adapters
+from akd.models.student import StudentClassifier
+from akd.params import LoraAdapter, OptimizerParams, Phase
+from akd.prompts.reading import Reading, save_reading
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """Loss curve (step, loss in nats) and size of one phase."""
+
+    curve: list[dict[str, float]]
+    articles: int
+    trainable: int
+    parameters: int
+
+
+def run_phase(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lessons: pl.DataFrame,
+    phase: Phase,
+    *,
+    reading: Reading,
+    coarse_groups: Sequence[int],
+    adapter: LoraAdapter,
+    optimizer: OptimizerParams,
+    start: Path,
+    out: Path,
+    seed: int,
+) -> PhaseResult:
+    """Train the adapter found in `start` on the phase's share of the lessons; write it to `out`.
+
+    Args:
+        lessons: text and signals of the articles, see `lessons_of`.
+        coarse_groups: for each label its group in the simpler task.
+    """
+    chosen = easiest(lessons, phase.share)
+    student = StudentClassifier(
+        adapters.attach(model, adapter, start, train=True), reading.label_tokens(tokenizer)
+    )
+    student.to(model.device).train()
+    probabilities = np.array(chosen["probabilities"].to_list())
+    coarse = phase.targets == "coarse"
+    curve = train(
+        student,
+        reading.encode(chosen["text"].to_list(), tokenizer),
+        group_probabilities(probabilities, coarse_groups) if coarse else probabilities,
+        partial(
+            _loss, groups=coarse_groups if coarse else None, temperature=phase.temperature
+        ),
+        pad_token=int(tokenizer.pad_token_id),
+        epochs=phase.epochs,
+        seed=seed,
+        **optimizer.model_dump(),
+    )
+    with replacing(out) as aside:
+        adapters.save(student.language_model, aside)
+        save_reading(reading, aside)
+    trainable, parameters = adapters.trainable_share(student.language_model)
+    return PhaseResult(curve, chosen.height, trainable, parameters)
+
+
+def lessons_of(articles: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+    """Join texts with signals by id; the signals decide which articles there are."""
+    return signals.join(articles.select("id", "text", "domain", "language"), on="id", how="left")
+
+
+def _loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    groups: Sequence[int] | None,
+    temperature: float,
+) -> torch.Tensor:
+    grouped = logits if groups is None else group_logits(logits, groups)
+    return soft_cross_entropy(grouped, targets, temperature)
+
+
+def summary(result: PhaseResult) -> dict[str, Any]:
+    """Return the metrics of a phase; nothing in them depends on the clock."""
+    return {
+        "articles": result.articles,
+        "first_loss": round(result.curve[0]["loss"], 6),
+        "last_loss": round(result.curve[-1]["loss"], 6),
+        "trainable_parameters": result.trainable,
+        "trainable_share": round(result.trainable / result.parameters, 6),
+    }

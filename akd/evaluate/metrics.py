@@ -1,0 +1,67 @@
+"""Metrics of a classifier on gold labels ([ANON] table 2)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, f1_score
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
+
+
+def accuracy(gold: Ints, probabilities: Floats) -> float:
+    """Return the share of articles whose most probable label is the gold one."""
+    return float((probabilities.argmax(axis=1) == gold).mean())
+
+
+def macro_f1(gold: Ints, probabilities: Floats) -> float:
+    """Return the mean over labels of F1; a label that is neither gold nor predicted counts 0."""
+    labels = range(probabilities.shape[1])
+    predicted = probabilities.argmax(axis=1)
+    return float(f1_score(gold, predicted, labels=labels, average="macro", zero_division=0))
+
+
+def sensitivity(gold: Ints, probabilities: Floats) -> float:
+    """Return the mean over the labels that occur in gold of TP / (TP + FN)."""
+    matrix = _confusion(gold, probabilities)
+    present = matrix.sum(axis=1) > 0
+    return float((np.diag(matrix)[present] / matrix.sum(axis=1)[present]).mean())
+
+
+def specificity(gold: Ints, probabilities: Floats) -> float:
+    """Return the mean over labels of TN / (TN + FP); a label that all gold has counts as 1."""
+    matrix = _confusion(gold, probabilities)
+    total, true = matrix.sum(), np.diag(matrix)
+    negatives = total - matrix.sum(axis=1)
+    false_positives = matrix.sum(axis=0) - true
+    rates = np.ones(len(matrix))
+    np.divide(negatives - false_positives, negatives, out=rates, where=negatives > 0)
+    return float(rates.mean())
+
+
+def expected_calibration_error(gold: Ints, probabilities: Floats, bins: int) -> float:
+    """Return ECE: mean distance of confidence and accuracy in equal-width bins (Guo et al. 2017)."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == gold
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    sizes = np.bincount(number, minlength=bins)
+    distance = np.bincount(number, confidence, bins) - np.bincount(number, correct, bins)
+    return float(np.abs(distance).sum() / sizes.sum())
+
+
+def metric_functions(bins: int) -> dict[str, Callable[[Ints, Floats], float]]:
+    """Return every metric under its name in metrics/evaluate.json."""
+    return {
+        "accuracy": accuracy,
+        "macro_f1": macro_f1,
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "ece": lambda gold, probabilities: expected_calibration_error(gold, probabilities, bins),
+    }
+
+
+def _confusion(gold: Ints, probabilities: Floats) -> Ints:
+    labels = range(probabilities.shape[1])
+    matrix: Ints = confusion_matrix(gold, probabilities.argmax(axis=1), labels=labels)
+    return matrix

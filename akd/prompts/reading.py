@@ -1,0 +1,61 @@
+"""How a classifier reads an article: tokens before, the article cut to a length, tokens after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from akd.io import read_json, write_json
+from akd.models.scoring import truncated
+from akd.prompts.template import Prompt, label_tokens, render
+
+FILE = "reading.json"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a student must be asked, kept beside its adapter so that the folder stands alone.
+
+    Attributes:
+        prompt: the student's prompt.
+        labels: the label names, in the order of the prompt's words.
+        text_tokens: how many tokens of an article are read.
+    """
+
+    prompt: Prompt
+    labels: Sequence[str]
+    text_tokens: int
+
+    def encode(
+        self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
+    ) -> list[list[int]]:
+        """Return the tokens of each text inside the prompt, the decision position last."""
+        before, after = render(self.prompt, tokenizer)
+        return [
+            before + tokens + after for tokens in truncated(texts, tokenizer, self.text_tokens)
+        ]
+
+    def label_tokens(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+        """Return the token of each label."""
+        return label_tokens(self.prompt, tokenizer)
+
+
+def save_reading(reading: Reading, folder: Path) -> None:
+    """Write reading.json into an adapter's folder."""
+    value = {
+        "prompt": reading.prompt.model_dump(mode="json"),
+        "labels": list(reading.labels),
+        "text_tokens": reading.text_tokens,
+    }
+    write_json(folder / FILE, value)
+
+
+def load_reading(folder: Path) -> Reading:
+    """Read reading.json from an adapter's folder.
+
+    Raises:
+        InputError: if it is missing.
+    """
+    raw = read_json(folder / FILE)
+    return Reading(Prompt.model_validate(raw["prompt"]), raw["labels"], raw["text_tokens"])

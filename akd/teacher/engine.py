@@ -1,0 +1,67 @@
+"""The teacher: an engine that scores text, and the transformers engine."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from akd.models.scoring import TextScorer
+from akd.prompts.template import Prompt, label_tokens, render
+from akd.records import Scores
+
+
+class Teacher(Protocol):
+    """Whatever can score texts under one prompt."""
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Return the scores of the texts, in their order."""
+
+
+def transformers_teacher(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    prompt: Prompt,
+    text_tokens: int,
+    batch_size: int,
+    layers: Sequence[int],
+) -> Teacher:
+    """Return the engine that scores with a local model; see `TextScorer` for the arguments.
+
+    Raises:
+        InputError: if the prompt does not fit the tokenizer.
+    """
+    before, after = render(prompt, tokenizer)
+    return TextScorer(
+        model,
+        tokenizer,
+        before=before,
+        after=after,
+        label_tokens=label_tokens(prompt, tokenizer),
+        text_tokens=text_tokens,
+        batch_size=batch_size,
+        layers=layers,
+    )
+
+
+def prompt_scorer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    text_tokens: int,
+    batch_size: int,
+) -> Callable[[Prompt, Sequence[str], Sequence[int]], Scores]:
+    """Return the function with which a prompt search asks this teacher."""
+
+    def score(prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:
+        teacher = transformers_teacher(
+            model,
+            tokenizer,
+            prompt=prompt,
+            text_tokens=text_tokens,
+            batch_size=batch_size,
+            layers=layers,
+        )
+        return teacher.score(texts)
+
+    return score

@@ -1,0 +1,73 @@
+"""Labelling: every article once through the teacher, resumable, into one table of signals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from scipy.stats import entropy
+
+from akd.console import bar
+from akd.prompts.calibration import Calibrator
+from akd.records import SIGNAL, Scores
+from akd.teacher.engine import Teacher
+from akd.teacher.store import ScoreStore
+
+
+def score_all(
+    teacher: Teacher, texts: Sequence[str], store: ScoreStore, shard_articles: int
+) -> Scores:
+    """Score texts in shards of like length; finished shards come from the store.
+
+    Returns:
+        Scores in the order of `texts`.
+    """
+    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))
+    parts = []
+    with bar(description="teacher", unit="article", total=len(texts)) as progress:
+        for start in range(0, len(order), shard_articles):
+            shard = [texts[row] for row in order[start : start + shard_articles]]
+            parts.append(store.remember(shard, teacher.score))
+            progress.update(len(shard))
+    scores = Scores.concatenate(parts)
+    back = np.argsort(order)
+    return Scores(scores.log_probabilities[back], scores.decision[back], scores.states[back])
+
+
+def signals(
+    ids: Sequence[str], scores: Scores, calibrator: Calibrator, labels: Sequence[str]
+) -> tuple[pl.DataFrame, torch.Tensor]:
+    """Return the signals (`records.SIGNAL`) and the decision states (n, width) in fp16."""
+    probabilities = calibrator.probabilities(scores)
+    top = np.sort(probabilities, axis=1)[:, ::-1]
+    frame = pl.DataFrame(
+        {
+            "id": list(ids),
+            "log_probabilities": scores.log_probabilities.tolist(),
+            "other_mass": _other_mass(scores.log_probabilities),
+            "probabilities": probabilities.tolist(),
+            "entropy": entropy(probabilities, axis=1),
+            "margin": top[:, 0] - top[:, 1],
+            "label": [labels[index] for index in probabilities.argmax(axis=1)],
+        },
+        schema=SIGNAL,
+    )
+    return frame, torch.from_numpy(scores.decision).to(torch.float16)
+
+
+def _other_mass(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    inside = np.exp(log_probabilities.astype(np.float64)).sum(axis=1)
+    return np.clip(1.0 - inside, 0.0, 1.0)
+
+
+def summary(frame: pl.DataFrame, hidden: torch.Tensor) -> dict[str, Any]:
+    """Return how the labels fall, how sure the teacher is, and bytes of states a document."""
+    mean = frame.select("entropy", "margin", "other_mass").mean().row(0, named=True)
+    return {
+        "articles": frame.height,
+        "labels": dict(frame.group_by("label").len().sort("label").iter_rows()),
+        "hidden_bytes_per_article": hidden.shape[1] * hidden.element_size(),
+        **{f"mean_{name}": round(value, 6) for name, value in mean.items()},
+    }

@@ -1,0 +1,60 @@
+"""Finished work of the teacher, kept outside the outputs so that an interruption loses one shard."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from akd.io import read_tensors, write_tensors
+from akd.records import Scores
+
+
+def store_folder() -> Path:
+    """Return the folder `.akd` of the repository, ignored by git and DVC.
+
+    DVC says where its root is even when it runs an experiment in a temporary folder.
+    """
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".akd"
+
+
+def fingerprint(model: Path, decides: Mapping[str, Any]) -> str:
+    """Return a hash of everything that decides a score besides the text.
+
+    Args:
+        model: folder of the resolved model; weights, configuration and tokenizer are hashed.
+        decides: prompt, dtype and whatever else changes the result, as plain JSON values.
+    """
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
+    for file in sorted(model.iterdir()):
+        with file.open("rb") as content:
+            digest.update(file.name.encode())
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+class ScoreStore:
+    """Scores of lists of texts, one file for each list, found again by their content."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def remember(
+        self, texts: Sequence[str], compute: Callable[[Sequence[str]], Scores]
+    ) -> Scores:
+        """Return the stored scores of these texts, or compute and store them."""
+        key = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
+        path = self._folder / f"{key}.safetensors"
+        if not path.is_file():
+            scores = compute(texts)
+            arrays = {
+                "log_probabilities": scores.log_probabilities,
+                "decision": scores.decision,
+                "states": scores.states,
+            }
+            write_tensors(path, {name: torch.from_numpy(a) for name, a in arrays.items()})
+        tensors = read_tensors(path)
+        return Scores(**{name: tensor.numpy() for name, tensor in tensors.items()})

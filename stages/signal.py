@@ -1,0 +1,32 @@
+"""signal: alerts of the student for the newest articles."""
+
+from akd import console, params
+from akd.console import PathOption
+from akd.evaluate.alerts import alerts, newest
+from akd.evaluate.contestants import load_student
+from akd.evaluate.predict import student_probabilities
+from akd.io import read_table, replacing, write_json, write_json_lines
+from akd.records import CLEAN
+from akd.task import load_task
+
+
+def main(
+    task: PathOption, clean: PathOption, student: PathOption, adapter: PathOption,
+    out: PathOption, metrics: PathOption,
+) -> None:
+    """Write `out`/alerts.jsonl, the most severe first."""
+    settings, definition = params.load(), load_task(task)
+    articles = newest(read_table(clean / "articles", CLEAN), settings.signal.articles)
+    model, tokenizer, reading = load_student(student, adapter, settings.quantization)
+    found = student_probabilities(
+        model, tokenizer, reading, articles["text"].to_list(), settings.label.batch_size
+    )
+    rows = alerts(articles, found, definition.labels)
+    with replacing(out) as aside:
+        write_json_lines(aside / "alerts.jsonl", rows)
+    counts = {name: sum(row["label"] == name for row in rows) for name in definition.label_names}
+    write_json(metrics, {"articles": len(rows), "labels": counts})
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,43 @@
+"""teacher-label: every filtered article once through the teacher; an interruption costs one shard."""
+
+from akd import console, params
+from akd.console import PathOption
+from akd.io import read_table, replacing, write_json, write_table, write_tensors
+from akd.models.load import load_teacher
+from akd.prompts import store as prompts
+from akd.records import FILTERED, SIGNAL
+from akd.teacher.engine import transformers_teacher
+from akd.teacher.label import score_all, signals, summary
+from akd.teacher.store import ScoreStore, fingerprint, store_folder
+
+
+def main(
+    filtered: PathOption, models: PathOption, prompt: PathOption, out: PathOption, metrics: PathOption
+) -> None:
+    """Write signals and decision-position hidden states of the articles."""
+    label = params.load().label
+    articles = read_table(filtered / "articles", FILTERED)
+    adapted = prompts.load(prompt)
+    model, tokenizer = load_teacher(models / "teacher")
+    teacher = transformers_teacher(
+        model, tokenizer,
+        prompt=adapted.prompt, text_tokens=label.article_tokens,
+        batch_size=label.batch_size, layers=adapted.layers,
+    )
+    decides = {
+        "prompt": adapted.prompt.model_dump(mode="json"), "layers": list(adapted.layers),
+        "dtype": str(model.dtype), **label.model_dump(),
+    }
+    store = ScoreStore(store_folder() / fingerprint(models / "teacher", decides))
+    scores = score_all(teacher, articles["text"].to_list(), store, label.shard_articles)
+    frame, hidden = signals(
+        articles["id"].to_list(), scores, adapted.calibrator, adapted.labels
+    )
+    with replacing(out) as aside:
+        write_table(aside / "scores", frame, SIGNAL)
+        write_tensors(aside / "hidden.safetensors", {"decision": hidden})
+    write_json(metrics, summary(frame, hidden))
+
+
+if __name__ == "__main__":
+    console.run(main)
