@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from tqdm import tqdm
@@ -28,7 +28,7 @@ def progress(
     yield from tqdm(items, desc=description, unit=unit, total=total, mininterval=interval)
 
 
-def bar(*, description: str, unit: str, total: int) -> "tqdm[None]":
+def bar(*, description: str, unit: str, total: int) -> "tqdm[Any]":
     """Return a bar that the caller advances by hand, for work whose steps differ in size."""
     interval = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
@@ -46,10 +46,15 @@ def workers() -> int:
     return int(text)
 
 
-def run(main: Callable[..., None]) -> None:
-    """Run a stage from its command line; an `InputError` becomes one sentence and exit code 2."""
+def guard(command: Callable[[], None]) -> None:
+    """Run a command; an `InputError` becomes one sentence and exit code 2."""
     try:
-        typer.run(main)
+        command()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run a stage from its command line."""
+    guard(lambda: typer.run(main))

@@ -53,6 +53,13 @@ def write_table(folder: Path, frame: pl.DataFrame, schema: pl.Schema) -> None:
             shard.write_parquet(aside / f"part-{number:05d}.parquet", compression="zstd")
 
 
+def write_tables(folder: Path, tables: Mapping[str, tuple[pl.DataFrame, pl.Schema]]) -> None:
+    """Write several tables, each into a folder of its own, so that all appear or none."""
+    with replacing(folder) as aside:
+        for name, (frame, schema) in tables.items():
+            write_table(aside / name, frame, schema)
+
+
 def read_table(folder: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read all shards of a table, in the order of their names.
 

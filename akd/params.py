@@ -1,7 +1,7 @@
 """The typed mirror of params.yaml: frozen, nothing extra, no defaults (DVC could not see them)."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -49,15 +49,11 @@ class PrunedModel(_Frozen):
     layers: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
 
-Teacher = Annotated[HubModel | LocalModel | WheelModel, Field(discriminator="kind")]
-Student = Annotated[HubModel | LocalModel | WheelModel | PrunedModel, Field(discriminator="kind")]
-
-
 class Pair(_Frozen):
     """A teacher and its student."""
 
-    teacher: Teacher
-    student: Student
+    teacher: HubModel | LocalModel | WheelModel = Field(discriminator="kind")
+    student: HubModel | LocalModel | WheelModel | PrunedModel = Field(discriminator="kind")
 
 
 class FetchParams(_Frozen):
@@ -84,23 +80,18 @@ class CleanParams(_Frozen):
     duplicates: DuplicateParams
 
 
-class KeywordScorer(_Frozen):
-    """TF-IDF cosine with keywords; articles below the threshold are dropped."""
+class Scorer(_Frozen):
+    """TF-IDF cosine with keywords, or the embedding; articles below the threshold are dropped."""
 
-    kind: Literal["keywords"]
+    kind: Literal["keywords", "embedding"]
     threshold: Probability
 
 
-class EmbeddingScorer(_Frozen):
-    """Cosine of mean-pooled states after the teacher's first `layers` layers."""
+class EmbeddingParams(_Frozen):
+    """An embedding: the mean state after the teacher's first `layers` layers."""
 
-    kind: Literal["embedding"]
     layers: Positive
     tokens: Positive
-    threshold: Probability
-
-
-Scorer = Annotated[KeywordScorer | EmbeddingScorer, Field(discriminator="kind")]
 
 
 class FilterParams(_Frozen):
@@ -108,49 +99,20 @@ class FilterParams(_Frozen):
 
     domain: Scorer
     signal: Scorer
+    embedding: EmbeddingParams
     held_out_similarity: Share
     max_articles: Positive
 
 
-class NoCalibration(_Frozen):
-    """The label words' probabilities as they are."""
+class Calibration(_Frozen):
+    """From scores to probabilities; probes lie at all `layers`, strength and weight are chosen."""
 
-    kind: Literal["none"]
-
-
-class BatchCalibration(_Frozen):
-    """Batch calibration on this many unlabelled articles."""
-
-    kind: Literal["batch"]
-    articles: Positive
-
-
-class ProbeSettings(_Frozen):
-    """The grid from which leave-one-out on the shots chooses a probe."""
-
+    kind: Literal["none", "batch", "shots_probe", "auto"]
     articles: Positive
     layers: list[Share] = Field(min_length=1)
     strengths: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
     weights: list[Annotated[float, Field(ge=0)]] = Field(min_length=1)
     temperature: Annotated[float, Field(gt=0)]
-
-
-class ProbeCalibration(ProbeSettings):
-    """A probe on hidden states, fitted on the shots, alone."""
-
-    kind: Literal["shots_probe"]
-
-
-class AutoCalibration(ProbeSettings):
-    """Whichever of prompt, probe and their mixture leave-one-out on the shots prefers."""
-
-    kind: Literal["auto"]
-
-
-Calibration = Annotated[
-    NoCalibration | BatchCalibration | ProbeCalibration | AutoCalibration,
-    Field(discriminator="kind"),
-]
 
 
 class PromptParams(_Frozen):
@@ -182,19 +144,10 @@ class LoraAdapter(_Frozen):
     targets: Literal["all-linear"] | list[str]
 
 
-class NoQuantization(_Frozen):
-    """The student in the precision of the machine."""
+class Quantization(_Frozen):
+    """`nf4`: the student's linear layers in 4-bit NormalFloat, double quantised (QLoRA)."""
 
-    kind: Literal["none"]
-
-
-class Nf4Quantization(_Frozen):
-    """The student's linear layers in 4-bit NormalFloat, double quantised (QLoRA)."""
-
-    kind: Literal["nf4"]
-
-
-Quantization = Annotated[NoQuantization | Nf4Quantization, Field(discriminator="kind")]
+    kind: Literal["none", "nf4"]
 
 
 class OptimizerParams(_Frozen):
@@ -244,7 +197,7 @@ class EvaluateParams(_Frozen):
 
 
 class SignalParams(_Frozen):
-    """How many of the newest articles become alerts."""
+    """How many newest articles become alerts."""
 
     articles: Positive
 
@@ -275,11 +228,6 @@ class Params(_Frozen):
             raise ValueError(f"pair {self.pair!r} is not one of {known}")
         return self
 
-    @property
-    def active_pair(self) -> Pair:
-        """The pair that `pair` names."""
-        return self.pairs[self.pair]
-
 
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
@@ -287,11 +235,10 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: if it is missing, not YAML, or breaks the schema (the first key is named).
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: run from the root of the project")
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Params.model_validate(raw)
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run from the root of the project") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

@@ -7,52 +7,51 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-ARTICLE = pl.Schema(
-    {
-        "id": pl.String,  # the user's own, or a hash of source, title and text as fetched
-        "source": pl.String,
-        "domain": pl.String,
-        "language_hint": pl.String,  # what the source says; empty where it says nothing
-        "title": pl.String,
-        "text": pl.String,
-        "published": pl.String,  # ISO 8601; empty where the source does not know
-    }
-)
+_Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+_ARTICLE: _Columns = {
+    "id": pl.String,  # the user's own, or a hash of source, title and text as fetched
+    "source": pl.String,
+    "domain": pl.String,
+    "language_hint": pl.String,  # what the source says; empty where it says nothing
+    "title": pl.String,
+    "text": pl.String,
+    "published": pl.String,  # ISO 8601; empty where the source does not know
+}
+ARTICLE = pl.Schema(_ARTICLE)
 """One article as fetched. Missing text is the empty string, never null."""
 
-CLEAN = pl.Schema({**ARTICLE, "language": pl.String, "language_probability": pl.Float64})
+_CLEAN: _Columns = {**_ARTICLE, "language": pl.String, "language_probability": pl.Float64}
+CLEAN = pl.Schema(_CLEAN)
 """One article after cleaning: `text` is title and lead, `language` is ISO 639-1 or `und`."""
 
-REJECTED = pl.Schema({**ARTICLE, "reason": pl.String, "detail": pl.String})
+REJECTED = pl.Schema({**_ARTICLE, "reason": pl.String, "detail": pl.String})
 """One article that a stage dropped, as that stage met it, and why."""
 
-FILTERED = pl.Schema({**CLEAN, "domain_score": pl.Float64, "signal_score": pl.Float64})
+FILTERED = pl.Schema({**_CLEAN, "domain_score": pl.Float64, "signal_score": pl.Float64})
 """One relevant article: P(its domain's keywords | text), P(present or future | text)."""
 
-
-SIGNAL = pl.Schema(
-    {
-        "id": pl.String,
-        "log_probabilities": pl.List(pl.Float32),  # of each label token over the vocabulary
-        "other_mass": pl.Float64,  # probability of everything that is no label
-        "probabilities": pl.List(pl.Float64),  # calibrated
-        "entropy": pl.Float64,  # of the calibrated probabilities, in nats
-        "margin": pl.Float64,  # between the two most probable labels
-        "label": pl.String,
-    }
-)
+_SIGNAL: _Columns = {
+    "id": pl.String,
+    "log_probabilities": pl.List(pl.Float32),  # of each label token over the vocabulary
+    "other_mass": pl.Float64,  # probability of everything that is no label
+    "probabilities": pl.List(pl.Float64),  # calibrated
+    "entropy": pl.Float64,  # of the calibrated probabilities, in nats
+    "margin": pl.Float64,  # between the two most probable labels
+    "label": pl.String,
+}
+SIGNAL = pl.Schema(_SIGNAL)
 """What the teacher says of one article; row i belongs to row i of the stored hidden states."""
 
-PREDICTION = pl.Schema(
-    {
-        "id": pl.String,
-        "gold": pl.String,
-        "model": pl.String,  # teacher, student_base, student or tfidf
-        "label": pl.String,
-        "confidence": pl.Float64,
-        "probabilities": pl.List(pl.Float64),
-    }
-)
+_PREDICTION: _Columns = {
+    "id": pl.String,
+    "gold": pl.String,
+    "model": pl.String,  # teacher, student_base, student or tfidf
+    "label": pl.String,
+    "confidence": pl.Float64,
+    "probabilities": pl.List(pl.Float64),
+}
+PREDICTION = pl.Schema(_PREDICTION)
 """What one model says of one gold article."""
 
 

@@ -163,6 +163,13 @@ def load_task(path: Path) -> Task:
         raise InputError(f"{path}: {place}: {first['msg']}: correct the task") from None
 
 
+def load_held_out(folder: Path, labels: Sequence[str]) -> list[Example]:
+    """Read shots and gold of a task's folder: all that must not reach the student's training."""
+    return [
+        e for name in ("shots", "gold") for e in load_examples(folder / f"{name}.jsonl", labels)
+    ]
+
+
 def load_examples(path: Path, labels: Sequence[str]) -> list[Example]:
     """Read annotated examples (shots or gold), one JSON object a line.
 

@@ -5,7 +5,7 @@ from akd.console import PathOption
 from akd.corpus.clean import clean
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.report import counts
-from akd.io import read_table, replacing, write_json, write_table
+from akd.io import read_table, write_json, write_tables
 from akd.records import ARTICLE, CLEAN, REJECTED
 
 
@@ -22,9 +22,7 @@ def main(raw: PathOption, out: PathOption, metrics: PathOption) -> None:
         duplicates=NearDuplicateIndex(**limits.duplicates.model_dump(), seed=settings.seed),
         workers=console.workers(),
     )
-    with replacing(out) as aside:
-        write_table(aside / "articles", kept, CLEAN)
-        write_table(aside / "rejected", rejected, REJECTED)
+    write_tables(out, {"articles": (kept, CLEAN), "rejected": (rejected, REJECTED)})
     write_json(metrics, counts(kept, rejected))
 
 

@@ -7,12 +7,10 @@ import typer
 
 from akd import console, params
 from akd.console import PathOption
-from akd.distill.phase import lessons_of, run_phase, summary
-from akd.io import read_table, write_csv, write_json
+from akd.distill.phase import read_lessons, run_phase, summary
+from akd.io import write_csv, write_json
 from akd.models.load import load_model, load_tokenizer, training_dtype
-from akd.prompts import store
-from akd.prompts.reading import Reading
-from akd.records import FILTERED, SIGNAL
+from akd.prompts.reading import reading_of
 from akd.task import load_task
 
 
@@ -20,22 +18,21 @@ def main(
     phase: Annotated[str, typer.Option()],
     task: PathOption, filtered: PathOption, signals: PathOption, prompt: PathOption,
     student: PathOption, start: PathOption, out: PathOption, metrics: PathOption, plot: PathOption,
-) -> None:
+) -> None:  # fmt: skip
     """Train the named phase from the adapter in `start`."""
     settings = params.load()
-    adapted = store.load(prompt)
-    asked = adapted.prompt.bare() if settings.distill.student_prompt == "bare" else adapted.prompt
     result = run_phase(
         load_model(student, settings.quantization, training_dtype()),
         load_tokenizer(student),
-        lessons_of(
-            read_table(filtered / "articles", FILTERED), read_table(signals / "scores", SIGNAL)
-        ),
+        read_lessons(filtered, signals),
         settings.distill.phases[phase],
-        reading=Reading(asked, adapted.labels, settings.label.article_tokens),
+        reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
         coarse_groups=load_task(task).coarse_groups,
-        adapter=settings.adapter, optimizer=settings.optimizer,
-        start=start, out=out, seed=settings.seed,
+        adapter=settings.adapter,
+        optimizer=settings.optimizer,
+        start=start,
+        out=out,
+        seed=settings.seed,
     )
     write_json(metrics, summary(result))
     write_csv(plot, pl.DataFrame(result.curve))

@@ -5,12 +5,12 @@ import numpy as np
 from akd import console, params
 from akd.console import PathOption
 from akd.corpus.examples import with_texts
-from akd.distill.phase import lessons_of
-from akd.evaluate import compare, contestants
-from akd.evaluate.intervals import resamples
+from akd.distill.phase import read_lessons
+from akd.evaluate import compare
+from akd.evaluate.contestants import Resources, contest
 from akd.evaluate.resources import peak_gib
-from akd.io import read_table, write_csv, write_json, write_table
-from akd.records import FILTERED, PREDICTION, SIGNAL
+from akd.io import write_csv, write_json, write_table
+from akd.records import PREDICTION
 from akd.task import load_examples, load_task
 
 
@@ -18,35 +18,33 @@ def main(
     task: PathOption, clean: PathOption, filtered: PathOption, signals: PathOption,
     models: PathOption, prompt: PathOption, adapter: PathOption, out: PathOption,
     metrics: PathOption,
-) -> None:
+) -> None:  # fmt: skip
     """Write predictions, metrics and plot tables; `metrics` is a folder."""
-    settings, definition = params.load(), load_task(task / "task.yaml")
-    names, limits = definition.label_names, settings.evaluate
+    settings, names = params.load(), load_task(task / "task.yaml").label_names
     examples = load_examples(task / "gold.jsonl", names)
     articles = with_texts(examples, clean, settings.clean.max_characters)
     gold = np.array([names.index(label) for label in articles["label"]])
-    texts, size = articles["text"].to_list(), settings.label.batch_size
-    lessons = lessons_of(
-        read_table(filtered / "articles", FILTERED), read_table(signals / "scores", SIGNAL)
+    resources: Resources = {}
+    found = contest(
+        articles["text"].to_list(),
+        read_lessons(filtered, signals),
+        models=models,
+        prompt=prompt,
+        adapter=adapter,
+        quantization=settings.quantization,
+        batch_size=settings.label.batch_size,
+        resources=resources,
     )
-    resources: contestants.Resources = {}
-    found = contestants.student_and_baseline_probabilities(
-        models / "student", adapter, lessons, texts,
-        quantization=settings.quantization, batch_size=size, resources=resources,
-    )
-    found["teacher"] = contestants.teacher_probabilities(
-        models / "teacher", prompt, texts,
-        text_tokens=settings.label.article_tokens, batch_size=size, resources=resources,
-    )
-    draws = resamples(len(gold), limits.resamples, settings.seed)
     head = {"task": settings.task, "pair": settings.pair, "n": len(gold)}
-    groups = {f"by_{g}": compare.by_group(gold, found, articles[g]) for g in ("domain", "language")}
-    table = compare.headline(gold, found, draws, limits.bins, limits.confidence)
-    write_table(out, compare.prediction_table(articles["id"], gold, found, names), PREDICTION)
+    figures = compare.headline(gold, found, seed=settings.seed, **settings.evaluate.model_dump())
+    groups = compare.by_groups(gold, found, articles.select("domain", "language"))
+    table = compare.prediction_table(articles["id"].to_list(), gold, found, names)
+    write_table(out, table, PREDICTION)
     write_csv(metrics / "confusion.csv", compare.confusion_table(gold, found["student"], names))
-    write_csv(metrics / "reliability.csv", compare.reliability_table(gold, found, limits.bins))
+    reliability = compare.reliability_table(gold, found, settings.evaluate.bins)
+    write_csv(metrics / "reliability.csv", reliability)
     write_json(metrics / "resources.json", {**resources, "peak_gib": peak_gib()})
-    write_json(metrics / "evaluate.json", {**head, **table, **groups})
+    write_json(metrics / "evaluate.json", {**head, **figures, **groups})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""models: teacher and student of the active pair as folders, and the empty adapter to start from."""
+"""models: teacher and student of the active pair as folders, and the empty first adapter."""
 
 from akd import console, params
 from akd.console import PathOption
@@ -10,7 +10,8 @@ from akd.models.resolve import resolve
 
 def main(out: PathOption, adapter: PathOption, metrics: PathOption) -> None:
     """Resolve the pair into `out`/teacher and `out`/student."""
-    pair = params.load().active_pair
+    settings = params.load()
+    pair = settings.pairs[settings.pair]
     resolve(pair.teacher, out / "teacher")
     resolve(pair.student, out / "student", teacher=out / "teacher")
     with replacing(adapter) as aside:

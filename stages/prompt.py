@@ -17,23 +17,28 @@ from akd.teacher.engine import prompt_scorer
 def main(
     task: PathOption, clean: PathOption, filtered: PathOption, models: PathOption,
     out: PathOption, metrics: PathOption, plot: PathOption,
-) -> None:
+) -> None:  # fmt: skip
     """Write the adapted prompt and the tree of its search."""
     settings, definition = params.load(), load_task(task / "task.yaml")
     search, names = settings.prompt, definition.label_names
     examples = balanced(load_examples(task / "shots.jsonl", names), search.shots)
     shots = with_texts(examples, clean, settings.clean.max_characters)
     texts = read_table(filtered / "articles", FILTERED)["text"]
-    articles = getattr(search.calibration, "articles", search.unlabelled)
     model, tokenizer = load_teacher(models / "teacher")
     adapted, nodes = adapt(
         definition,
         prompt_scorer(
-            model, tokenizer,
-            text_tokens=settings.label.article_tokens, batch_size=settings.label.batch_size,
+            model,
+            tokenizer,
+            text_tokens=settings.label.article_tokens,
+            batch_size=settings.label.batch_size,
         ),
-        shots=[Shot(text, names.index(label)) for text, label in shots.select("text", "label").rows()],
-        unlabelled=texts[sample(texts.to_list(), max(articles, search.unlabelled))].to_list(),
+        shots=[
+            Shot(text, names.index(label)) for text, label in shots.select("text", "label").rows()
+        ],
+        unlabelled=texts[
+            sample(texts.to_list(), max(search.calibration.articles, search.unlabelled))
+        ].to_list(),
         search_articles=search.unlabelled,
         mutual_information_weight=search.mutual_information_weight,
         budget=search.budget,

@@ -11,8 +11,12 @@ from akd.task import load_task
 
 
 def main(
-    task: PathOption, clean: PathOption, student: PathOption, adapter: PathOption,
-    out: PathOption, metrics: PathOption,
+    task: PathOption,
+    clean: PathOption,
+    student: PathOption,
+    adapter: PathOption,
+    out: PathOption,
+    metrics: PathOption,
 ) -> None:
     """Write `out`/alerts.jsonl, the most severe first."""
     settings, definition = params.load(), load_task(task)

@@ -1,4 +1,4 @@
-"""teacher-label: every filtered article once through the teacher; an interruption costs one shard."""
+"""teacher-label: every filtered article once through the teacher; resumable."""
 
 from akd import console, params
 from akd.console import PathOption
@@ -12,7 +12,11 @@ from akd.teacher.store import ScoreStore, fingerprint, store_folder
 
 
 def main(
-    filtered: PathOption, models: PathOption, prompt: PathOption, out: PathOption, metrics: PathOption
+    filtered: PathOption,
+    models: PathOption,
+    prompt: PathOption,
+    out: PathOption,
+    metrics: PathOption,
 ) -> None:
     """Write signals and decision-position hidden states of the articles."""
     label = params.load().label
@@ -20,19 +24,22 @@ def main(
     adapted = prompts.load(prompt)
     model, tokenizer = load_teacher(models / "teacher")
     teacher = transformers_teacher(
-        model, tokenizer,
-        prompt=adapted.prompt, text_tokens=label.article_tokens,
-        batch_size=label.batch_size, layers=adapted.layers,
+        model,
+        tokenizer,
+        prompt=adapted.prompt,
+        text_tokens=label.article_tokens,
+        batch_size=label.batch_size,
+        layers=adapted.layers,
     )
     decides = {
-        "prompt": adapted.prompt.model_dump(mode="json"), "layers": list(adapted.layers),
-        "dtype": str(model.dtype), **label.model_dump(),
+        "prompt": adapted.prompt.model_dump(mode="json"),
+        "layers": list(adapted.layers),
+        "dtype": str(model.dtype),
+        **label.model_dump(),
     }
     store = ScoreStore(store_folder() / fingerprint(models / "teacher", decides))
     scores = score_all(teacher, articles["text"].to_list(), store, label.shard_articles)
-    frame, hidden = signals(
-        articles["id"].to_list(), scores, adapted.calibrator, adapted.labels
-    )
+    frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
     with replacing(out) as aside:
         write_table(aside / "scores", frame, SIGNAL)
         write_tensors(aside / "hidden.safetensors", {"decision": hidden})

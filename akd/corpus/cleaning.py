@@ -8,7 +8,13 @@ from bs4 import BeautifulSoup
 _MARKUP = re.compile(r"<[a-zA-Z!/][^>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);")
 _REPEATED = re.compile(r"([^\w\s])\1{2,}")
 _SPACE = re.compile(r"\s+")
-_DROPPED_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format, surrogate, private, unassigned
+_DROPPED_CATEGORIES = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+}  # control, format, surrogate, private, unassigned
 
 
 def clean_text(text: str) -> str:
@@ -35,6 +41,7 @@ def lead(title: str, text: str, max_characters: int) -> str:
     joined = f"{title}. {text}" if title and text else title or text
     if len(joined) <= max_characters:
         return joined
-    head = joined[:max_characters]
-    cut = head.rfind(" ", max_characters // 2)  # a text without spaces is cut where it is
-    return head if cut < 0 else head[:cut]
+    cut = joined.rfind(
+        " ", max_characters // 2, max_characters + 1
+    )  # a text without spaces is cut where it is
+    return joined[:max_characters] if cut < 0 else joined[:cut]

@@ -1,6 +1,6 @@
 """Filter: keep what is relevant and not held out; every other article is rejected with a reason."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -10,6 +10,7 @@ from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.sampling import sample
 from akd.errors import InputError
 from akd.records import FILTERED, REJECTED
+from akd.task import Example
 
 ScoreTexts = Callable[[Sequence[str]], NDArray[np.float64]]
 
@@ -17,8 +18,7 @@ ScoreTexts = Callable[[Sequence[str]], NDArray[np.float64]]
 def filter_articles(
     articles: pl.DataFrame,
     *,
-    held_out: Collection[str],
-    held_out_texts: Sequence[str],
+    held_out: Sequence[Example],
     duplicates: NearDuplicateIndex,
     domain_scores: ScoreTexts,
     domain_threshold: float,
@@ -33,8 +33,7 @@ def filter_articles(
 
     Args:
         articles: `records.CLEAN`.
-        held_out: ids of gold and shots.
-        held_out_texts: texts of shots that are no articles of the corpus.
+        held_out: gold and shots, articles of the corpus or with a text of their own.
         duplicates: an empty index with the similarity that counts as a near duplicate here.
 
     Returns:
@@ -52,7 +51,7 @@ def filter_articles(
         rejected.append(judged.filter(pl.col("reason") != "").select(REJECTED.names()))
         return judged.filter(pl.col("reason") == "").drop("reason", "detail")
 
-    kept = keep(articles, *_held_out(articles, held_out, held_out_texts, duplicates))
+    kept = keep(articles, *_held_out(articles, held_out, duplicates))
     for column, score, threshold, reason in (
         ("domain_score", domain_scores, domain_threshold, "off_domain"),
         ("signal_score", signal_scores, signal_threshold, "past"),
@@ -75,19 +74,20 @@ def filter_articles(
 
 def _held_out(
     articles: pl.DataFrame,
-    held_out: Collection[str],
-    held_out_texts: Sequence[str],
+    held_out: Sequence[Example],
     duplicates: NearDuplicateIndex,
 ) -> tuple[list[str], list[str]]:
     """Return reason and detail of each article with regard to gold and shots."""
-    inside = articles.filter(pl.col("id").is_in(list(held_out)))
-    names = [*inside["id"], *("a shot with a text of its own" for _ in held_out_texts)]
-    for text in [*inside["text"], *held_out_texts]:
+    ids = {example.id for example in held_out}
+    names = []
+    inside = articles.filter(pl.col("id").is_in(list(ids))).select("id", "text").rows()
+    for name, text in [*inside, *((e.id, e.text) for e in held_out if e.text)]:
         duplicates.add(text)
+        names.append(name)
     reasons, details = [], []
     for key, text in articles.select("id", "text").iter_rows():
-        near = None if key in held_out else duplicates.find(text)
-        if key in held_out:
+        near = None if key in ids else duplicates.find(text)
+        if key in ids:
             reasons.append("held_out")
             details.append("gold or shot")
         else:

@@ -74,8 +74,8 @@ def signal_scores(
 
 
 def _standardised(values: Array) -> Array:
-    return (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-12)
+    return np.asarray((values - values.mean(axis=0)) / (values.std(axis=0) + 1e-12))
 
 
 def _unit(vectors: Array) -> Array:
-    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
+    return np.asarray(vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12))

@@ -22,7 +22,7 @@ def soft_cross_entropy(
     """
     softened = probabilities.clamp_min(1e-12).log().div(temperature).softmax(-1)
     log_student = nn.functional.log_softmax(logits.float() / temperature, dim=-1)
-    return -temperature**2 * (softened * log_student).sum(-1).mean()
+    return -(temperature**2) * (softened * log_student).sum(-1).mean()
 
 
 def group_logits(logits: torch.Tensor, groups: Sequence[int]) -> torch.Tensor:

@@ -14,11 +14,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from akd.distill.curriculum import easiest, group_probabilities
 from akd.distill.losses import group_logits, soft_cross_entropy
 from akd.distill.trainer import train
-from akd.io import replacing
+from akd.io import read_table, replacing
 from akd.models import adapters
 from akd.models.student import StudentClassifier
 from akd.params import LoraAdapter, OptimizerParams, Phase
 from akd.prompts.reading import Reading, save_reading
+from akd.records import FILTERED, SIGNAL
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ def run_phase(
         student,
         reading.encode(chosen["text"].to_list(), tokenizer),
         group_probabilities(probabilities, coarse_groups) if coarse else probabilities,
-        partial(
-            _loss, groups=coarse_groups if coarse else None, temperature=phase.temperature
-        ),
+        partial(_loss, groups=coarse_groups if coarse else None, temperature=phase.temperature),
         pad_token=int(tokenizer.pad_token_id),
         epochs=phase.epochs,
         seed=seed,
@@ -75,6 +74,13 @@ def run_phase(
         save_reading(reading, aside)
     trainable, parameters = adapters.trainable_share(student.language_model)
     return PhaseResult(curve, chosen.height, trainable, parameters)
+
+
+def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:
+    """Read what the filter and the teacher-label stage wrote, as `lessons_of` joins it."""
+    return lessons_of(
+        read_table(filtered / "articles", FILTERED), read_table(signals / "scores", SIGNAL)
+    )
 
 
 def lessons_of(articles: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:

@@ -29,7 +29,7 @@ class DistillationTrainer(Trainer):
         model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of a batch; the arguments are the Trainer's."""
         logits = model(inputs["tokens"], inputs["lengths"])

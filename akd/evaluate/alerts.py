@@ -26,7 +26,7 @@ def alerts(
     rows = []
     for article, found in zip(articles.iter_rows(named=True), probabilities, strict=True):
         label = labels[int(found.argmax())]
-        severity = sum(p * l.severity.weight for p, l in zip(found, labels, strict=True))
+        severity = sum(p * c.severity.weight for p, c in zip(found, labels, strict=True))
         rows.append(
             {
                 "id": article["id"],

@@ -1,14 +1,15 @@
 """The headline: every model on the same gold articles, with paired bootstrap intervals."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from akd.evaluate.intervals import Ints, interval
-from akd.evaluate.metrics import Floats, accuracy, metric_functions
+from akd.evaluate.intervals import Ints, draw_rows, interval
+from akd.evaluate.metrics import Floats, Metric, accuracy, metric_functions
 from akd.records import PREDICTION
 
 MODELS = ("teacher", "student_base", "student", "tfidf")
@@ -16,24 +17,34 @@ MODELS = ("teacher", "student_base", "student", "tfidf")
 
 
 def headline(
-    gold: Ints, probabilities: Mapping[str, Floats], draws: Ints, bins: int, confidence: float
+    gold: Ints,
+    probabilities: Mapping[str, Floats],
+    *,
+    bins: int,
+    resamples: int,
+    confidence: float,
+    seed: int,
 ) -> dict[str, Any]:
     """Return all metrics of all models and the gaps of the student, each with its interval.
+
+    Every model meets the same bootstrap resamples, so that the gaps are paired.
 
     Args:
         gold: label numbers (n,).
         probabilities: of each model in `MODELS` (n, labels).
-        draws: bootstrap row numbers (resamples, n), shared so that the gaps are paired.
+        bins: of the calibration error.
+        resamples: of the bootstrap.
+        confidence: of the intervals.
+        seed: of the resamples.
     """
+    draws = draw_rows(len(gold), resamples, seed)
     report: dict[str, Any] = {}
     for name in MODELS:
         found = probabilities[name]
         values: dict[str, Any] = {}
         intervals = {}
         for metric, function in metric_functions(bins).items():
-            low, high = interval(
-                lambda rows, f=function, p=found: f(gold[rows], p[rows]), draws, confidence
-            )
+            low, high = interval(partial(_resampled, function, gold, found), draws, confidence)
             values[metric] = round(function(gold, found), 6)
             intervals[metric] = {"low": round(low, 6), "high": round(high, 6)}
         report[name] = {**values, "interval": intervals}
@@ -44,6 +55,10 @@ def headline(
         for other in ("teacher", "tfidf")
     }
     return report
+
+
+def _resampled(metric: Metric, gold: Ints, found: Floats, rows: Ints) -> float:
+    return metric(gold[rows], found[rows])
 
 
 def _gap(
@@ -82,7 +97,7 @@ def prediction_table(
 
 
 def confusion_table(gold: Ints, probabilities: Floats, labels: Sequence[str]) -> pl.DataFrame:
-    """Return one row for each article, actual and predicted label, as DVC's confusion plot reads."""
+    """Return actual and predicted label of each article, as DVC's confusion plot reads them."""
     names = np.array(labels)
     return pl.DataFrame(
         {"actual": names[gold].tolist(), "predicted": names[probabilities.argmax(axis=1)].tolist()}
@@ -114,3 +129,13 @@ def by_group(
         values = {m: round(accuracy(gold[inside], probabilities[m][inside]), 6) for m in MODELS}
         report[group] = {"n": int(inside.sum()), **values}
     return report
+
+
+def by_groups(
+    gold: Ints, probabilities: Mapping[str, Floats], groups: pl.DataFrame
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return `by_group` for each column of a table of group names."""
+    return {
+        f"by_{column}": by_group(gold, probabilities, groups[column].to_list())
+        for column in groups.columns
+    }

@@ -30,16 +30,51 @@ def load_student(
     return model, load_tokenizer(folder), load_reading(adapter)
 
 
-def teacher_probabilities(
-    folder: Path,
-    prompt: Path,
+def contest(
     texts: Sequence[str],
+    lessons: pl.DataFrame,
     *,
-    text_tokens: int,
+    models: Path,
+    prompt: Path,
+    adapter: Path,
+    quantization: Quantization,
     batch_size: int,
     resources: Resources,
+) -> dict[str, Floats]:
+    """Return the class probabilities (n, labels) that each of the four models gives the texts.
+
+    TF-IDF learns the lessons' teacher labels and reads the very words that the student reads.
+
+    Args:
+        texts: gold articles (n).
+        lessons: what the student was taught.
+        models: folder with teacher and student.
+        prompt: the adapted prompt of the teacher.
+        adapter: the last phase's adapter.
+        resources: documents per second and sizes are entered here.
+    """
+    model, tokenizer, reading = load_student(models / "student", adapter, quantization)
+    asked = (model, tokenizer, reading, texts, batch_size)
+    with rate(resources, "student_documents_per_second", len(texts)):
+        student = student_probabilities(*asked)
+    with model.disable_adapter():
+        student_base = student_probabilities(*asked)
+    resources["adapter_mb"] = folder_mb(adapter)
+    labels = [reading.labels.index(label) for label in lessons["label"]]
+    tfidf = tfidf_probabilities(
+        _as_read(lessons["text"].to_list(), tokenizer, reading),
+        labels,
+        _as_read(texts, tokenizer, reading),
+        len(reading.labels),
+    )
+    with rate(resources, "teacher_documents_per_second", len(texts)):
+        teacher = _teacher(models / "teacher", prompt, texts, reading.text_tokens, batch_size)
+    return {"teacher": teacher, "student_base": student_base, "student": student, "tfidf": tfidf}
+
+
+def _teacher(
+    folder: Path, prompt: Path, texts: Sequence[str], text_tokens: int, batch_size: int
 ) -> Floats:
-    """Return the calibrated probabilities of the teacher (n, labels)."""
     adapted = store.load(prompt)
     model, tokenizer = load_teacher(folder)
     teacher = transformers_teacher(
@@ -50,38 +85,12 @@ def teacher_probabilities(
         batch_size=batch_size,
         layers=adapted.layers,
     )
-    with rate(resources, "teacher_documents_per_second", len(texts)):
-        return adapted.calibrator.probabilities(teacher.score(texts))
-
-
-def student_and_baseline_probabilities(
-    folder: Path,
-    adapter: Path,
-    lessons: pl.DataFrame,
-    texts: Sequence[str],
-    *,
-    quantization: Quantization,
-    batch_size: int,
-    resources: Resources,
-) -> dict[str, Floats]:
-    """Return the probabilities of the student, of the student as is, and of TF-IDF.
-
-    TF-IDF learns from the lessons' teacher labels and reads the very words that the student reads.
-    """
-    model, tokenizer, reading = load_student(folder, adapter, quantization)
-    trained = (model, tokenizer, reading, texts, batch_size)
-    with rate(resources, "student_documents_per_second", len(texts)):
-        student = student_probabilities(*trained)
-    with model.disable_adapter():
-        student_base = student_probabilities(*trained)
-    resources["adapter_mb"] = folder_mb(adapter)
-    seen = [_as_read(texts_, tokenizer, reading) for texts_ in (lessons["text"].to_list(), texts)]
-    labels = [reading.labels.index(label) for label in lessons["label"]]
-    tfidf = tfidf_probabilities(seen[0], labels, seen[1], len(reading.labels))
-    return {"student_base": student_base, "student": student, "tfidf": tfidf}
+    return adapted.calibrator.probabilities(teacher.score(texts))
 
 
 def _as_read(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, reading: Reading
 ) -> list[str]:
-    return [tokenizer.decode(tokens) for tokens in truncated(texts, tokenizer, reading.text_tokens)]
+    return [
+        str(tokenizer.decode(tokens)) for tokens in truncated(texts, tokenizer, reading.text_tokens)
+    ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int_]
 
 
-def resamples(articles: int, count: int, seed: int) -> Ints:
+def draw_rows(articles: int, count: int, seed: int) -> Ints:
     """Return row numbers drawn with replacement (count, articles)."""
     return np.random.default_rng(seed).integers(articles, size=(count, articles))
 

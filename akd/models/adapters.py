@@ -37,7 +37,7 @@ def attach(model: PreTrainedModel, spec: LoraAdapter, start: Path, *, train: boo
     if train and getattr(model, "is_loaded_in_4bit", False):
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if (start / EMPTY).is_file():
-        return get_peft_model(model, _config(spec))  # type: ignore[return-value]
+        return get_peft_model(model, _config(spec))
     return load(model, start, train=train)
 
 
@@ -49,13 +49,13 @@ def load(model: PreTrainedModel, folder: Path, *, train: bool = False) -> PeftMo
     """
     if not (folder / "adapter_config.json").is_file():
         raise InputError(f"{folder} holds no adapter: run the phase that writes it (dvc repro)")
-    return PeftModel.from_pretrained(model, folder, is_trainable=train)
+    return PeftModel.from_pretrained(model, str(folder), is_trainable=train)
 
 
 def save(model: PeftModel, folder: Path) -> None:
     """Save the adapter alone, with a configuration whose bytes do not depend on set order."""
     model.peft_config["default"].base_model_name_or_path = "student"
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # a model card with nothing in it
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))

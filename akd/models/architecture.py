@@ -38,7 +38,7 @@ def keep_blocks(model: PreTrainedModel, layers: Sequence[int]) -> None:
     for position, block in enumerate(kept):
         for module in block.modules():
             if hasattr(module, "layer_idx"):  # where a block keeps its keys and values
-                module.layer_idx = position
+                module.layer_idx = position  # type: ignore[assignment]
     blocks._modules = {str(position): block for position, block in enumerate(kept)}
     config = model.config
     if getattr(config, "layer_types", None):
@@ -71,7 +71,7 @@ def class_logits(
 
 
 def describe(folder: Path) -> dict[str, int]:
-    """Return layers, width, vocabulary and parameters of a resolved model, without loading weights."""
+    """Return layers, width, vocabulary and parameters of a resolved model; no weight is read."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)

@@ -15,7 +15,7 @@ from akd.models.architecture import keep_blocks
 from akd.models.batching import batches_by_length, pad_right
 from akd.models.load import load_teacher
 from akd.models.scoring import mean_over, truncated
-from akd.params import EmbeddingScorer, KeywordScorer, Scorer
+from akd.params import EmbeddingParams, Scorer
 
 
 class MiddleLayerEmbedder:
@@ -56,18 +56,20 @@ class MiddleLayerEmbedder:
         return vectors
 
 
-def similarity_of(spec: Scorer, teacher: Path, batch_size: int) -> Similarity:
+def similarity_of(
+    scorer: Scorer, embedding: EmbeddingParams, teacher: Path, batch_size: int
+) -> Similarity:
     """Build the similarity that a filter step uses; only `embedding` loads the teacher."""
-    match spec:
-        case KeywordScorer():
+    match scorer.kind:
+        case "keywords":
             return keyword_similarity
-        case EmbeddingScorer():
+        case "embedding":
             embedder = MiddleLayerEmbedder(
                 *load_teacher(teacher),
-                layers=spec.layers,
-                text_tokens=spec.tokens,
+                layers=embedding.layers,
+                text_tokens=embedding.tokens,
                 batch_size=batch_size,
             )
             return embedding_similarity(embedder.embed)
         case _:
-            assert_never(spec)
+            assert_never(scorer.kind)

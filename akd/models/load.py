@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from akd.errors import InputError
-from akd.params import Nf4Quantization, NoQuantization, Quantization
+from akd.params import Quantization
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -71,14 +71,15 @@ def load_model(
         device_map={"": device()},
         local_files_only=True,
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
-    match quantization:
-        case NoQuantization():
+    match quantization.kind:
+        case "none":
             return None
-        case Nf4Quantization():
+        case "nf4":
             return BitsAndBytesConfig(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
@@ -86,12 +87,12 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
                 bnb_4bit_compute_dtype=dtype,
             )
         case _:
-            assert_never(quantization)
+            assert_never(quantization.kind)
 
 
 def load_teacher(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a teacher, never quantised with its student, and its tokenizer."""
-    return load_model(folder, NoQuantization(kind="none")), load_tokenizer(folder)
+    return load_model(folder, Quantization(kind="none")), load_tokenizer(folder)
 
 
 def training_dtype() -> torch.dtype:

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 from typing import assert_never
 
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -47,9 +46,7 @@ def resolve(
 
 def _from_hub(spec: HubModel, out: Path) -> None:
     try:
-        snapshot_download(
-            spec.id, revision=spec.revision, local_dir=out, allow_patterns=_HUB_FILES
-        )
+        snapshot_download(spec.id, revision=spec.revision, local_dir=out, allow_patterns=_HUB_FILES)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -77,7 +74,8 @@ def _from_gguf(spec: WheelModel, out: Path) -> None:
     # The weights are plain again, but the model still says that it is quantised, and
     # save_pretrained refuses to write such a one.
     del model.hf_quantizer, model.config.quantization_config
-    _save(model.to(torch.bfloat16), out)
+    model.bfloat16()
+    _save(model, out)
     tokenizer.save_pretrained(out)
 
 

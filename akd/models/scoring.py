@@ -54,7 +54,7 @@ class TextScorer:
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score the texts; the result does not depend on what else is in the list beyond rounding."""
+        """Score the texts; what else is in the list changes a result by rounding alone."""
         texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
         width = self._model.config.hidden_size
         log_probabilities = np.empty((len(texts), len(self._label_tokens)), np.float32)
@@ -72,7 +72,8 @@ class TextScorer:
     def _prefix_cache(self) -> DynamicCache:
         with torch.inference_mode():
             tokens = torch.tensor([self._before], device=self._model.device)
-            return self._model.base_model(tokens, use_cache=True).past_key_values
+            cache: DynamicCache = self._model.base_model(tokens, use_cache=True).past_key_values
+            return cache
 
     def _forward(
         self, sequences: list[list[int]], spans: torch.Tensor
@@ -97,7 +98,7 @@ class TextScorer:
 
     def _label_log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
         head = self._model.get_output_embeddings()
-        partition = head(last).float().logsumexp(-1, keepdim=True)
+        partition: torch.Tensor = head(last).float().logsumexp(-1, keepdim=True)
         return class_logits(self._model, last, self._label_tokens) - partition
 
 
@@ -105,6 +106,8 @@ def truncated(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[list[int]]:
     """Return the first `max_tokens` tokens of each text."""
+    if not texts:  # a tokenizer does not take an empty list
+        return []
     encoded = tokenizer(
         list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens
     )

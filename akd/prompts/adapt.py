@@ -8,7 +8,7 @@ import polars as pl
 
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
-from akd.params import AutoCalibration, Calibration, NoCalibration, ProbeCalibration
+from akd.params import Calibration
 from akd.prompts import calibration as calibrations
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
@@ -18,6 +18,9 @@ from akd.task import Task
 
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
 """From a prompt, texts and block numbers to scores with the states of those blocks."""
+
+PROBING = ("shots_probe", "auto")
+"""The calibrations that read hidden states."""
 
 DEMONSTRATION_CHARACTERS = 240  # enough for a headline and what happened
 
@@ -50,8 +53,7 @@ def adapt(
     Raises:
         InputError: if the calibration needs shots and there are none.
     """
-    probing = isinstance(calibration, ProbeCalibration | AutoCalibration)
-    if probing and not shots:
+    if calibration.kind in PROBING and not shots:
         raise InputError(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
@@ -68,7 +70,7 @@ def adapt(
         lambda prompt, texts: score(prompt, texts, []),
         shots=shots,
         unlabelled=unlabelled[:search_articles],
-        calibrated=not isinstance(calibration, NoCalibration),
+        calibrated=calibration.kind != "none",
         mutual_information_weight=mutual_information_weight,
         budget=budget,
         beam=beam,
@@ -86,7 +88,7 @@ def adapt(
 
 
 def _layers(calibration: Calibration, teacher_layers: int) -> list[int]:
-    if not isinstance(calibration, ProbeCalibration | AutoCalibration):
+    if calibration.kind not in PROBING:
         return []
     return sorted({depth_to_layer(depth, teacher_layers) for depth in calibration.layers})
 

@@ -2,11 +2,11 @@
 
 Every kind is one formula over the scores of a text x, with probes that may be none at all:
 
-    log p(c | x)  ~  w * (log p_prompt(c | x) - log prior(c))  +  mean over probes of log p_probe(c | x) / T
+    log p(c|x)  ~  w (log p_prompt(c|x) - log prior(c))  +  mean over probes of log p_probe(c|x) / T
 
 `none` has w = 1, a flat prior and no probe; `batch` (batch calibration, Zhou et al. 2023) takes as
-prior the mean of p_prompt over unlabelled articles; `shots_probe` has w = 0; `auto` chooses w and the
-probes by leave-one-out on the shots.
+prior the mean of p_prompt over unlabelled articles; `shots_probe` has w = 0; `auto` chooses w,
+whether there are probes, and how strongly they are regularised, by leave-one-out on the shots.
 """
 
 import itertools
@@ -20,14 +20,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from akd.errors import InputError
-from akd.params import (
-    AutoCalibration,
-    BatchCalibration,
-    Calibration,
-    NoCalibration,
-    ProbeCalibration,
-    ProbeSettings,
-)
+from akd.params import Calibration
 from akd.records import Scores
 
 Array = NDArray[np.float64]
@@ -79,33 +72,31 @@ def class_log_probabilities(scores: Scores) -> Array:
 
 def batch_prior(scores: Scores) -> Array:
     """Return the log of the mean class probabilities over the texts (labels,)."""
-    return np.log(np.exp(class_log_probabilities(scores)).mean(axis=0))
+    return np.asarray(np.log(np.exp(class_log_probabilities(scores)).mean(axis=0)))
 
 
-def fit(
-    spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[int]
-) -> Calibrator:
+def fit(spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[int]) -> Calibrator:
     """Fit a calibration on scored unlabelled articles and scored shots with their labels.
 
     Raises:
         InputError: if a probe is wanted and some class has fewer than two shots.
     """
     flat = np.zeros(unlabelled.log_probabilities.shape[1])
-    match spec:
-        case NoCalibration():
+    match spec.kind:
+        case "none":
             return Calibrator(flat, 1.0, [], 1.0)
-        case BatchCalibration():
+        case "batch":
             return Calibrator(batch_prior(unlabelled), 1.0, [], 1.0)
-        case ProbeCalibration():
+        case "shots_probe":
             return _with_probes(spec, [0.0], False, unlabelled, shots, labels)
-        case AutoCalibration():
+        case "auto":
             return _with_probes(spec, spec.weights, True, unlabelled, shots, labels)
         case _:
-            assert_never(spec)
+            assert_never(spec.kind)
 
 
 def _with_probes(
-    settings: ProbeSettings,
+    settings: Calibration,
     weights: Sequence[float],
     prompt_alone: bool,
     unlabelled: Scores,
@@ -123,50 +114,61 @@ def _with_probes(
     target = np.asarray(labels)
     said = class_log_probabilities(shots) - prior
     known = _leave_one_out(settings.strengths, unlabelled, shots, target)
-    best = (-np.inf, 1.0, 0.0, ())
+    # Each candidate is (score, weight of the prompt, strength of the probes; None without probes).
+    candidates: list[tuple[float, float, float | None]] = []
     if prompt_alone:
-        best = (_mean_log_probability(said, target), 1.0, 0.0, ())
+        candidates.append((mean_log_probability(said, target), 1.0, None))
+    for strength, weight in itertools.product(settings.strengths, weights):
+        logits = weight * said + known[strength] / settings.temperature
+        candidates.append((mean_log_probability(logits, target), weight, strength))
+    _, weight, chosen = max(candidates, key=lambda candidate: candidate[0])
+    if chosen is None:
+        return Calibrator(prior, weight, [], settings.temperature)
     blocks = range(unlabelled.states.shape[1])
-    subsets = [s for size in (1, 2) for s in itertools.combinations(blocks, size)]
-    for strength, subset, weight in itertools.product(settings.strengths, subsets, weights):
-        inside = np.mean([known[strength, block] for block in subset], axis=0)
-        score = _mean_log_probability(weight * said + inside / settings.temperature, target)
-        if score > best[0]:
-            best = (score, weight, strength, subset)
-    _, weight, strength, chosen = best
-    probes = [_fit_probe(block, strength, unlabelled, shots, target) for block in chosen]
+    probes = [_fit_probe(block, chosen, unlabelled, shots, target) for block in blocks]
     return Calibrator(prior, weight, probes, settings.temperature)
 
 
-def _mean_log_probability(logits: Array, target: NDArray[np.int_]) -> float:
+def mean_log_probability(logits: Array, target: NDArray[np.int_]) -> float:
+    """Return the mean over the rows of log softmax(logits) at the target."""
     return float(log_softmax(logits, axis=1)[np.arange(len(target)), target].mean())
 
 
 def _leave_one_out(
     strengths: Sequence[float], unlabelled: Scores, shots: Scores, target: NDArray[np.int_]
-) -> dict[tuple[float, int], Array]:
-    """Return for each strength and block log p_probe of each shot (shots, labels), fitted without it."""
+) -> dict[float, Array]:
+    """Return for each strength the mean over blocks of log p_probe of each shot, fitted without it.
+
+    The arrays are (shots, labels).
+    """
+    blocks = range(shots.states.shape[1])
     found = {}
-    for strength, block in itertools.product(strengths, range(shots.states.shape[1])):
+    for strength in strengths:
         rows = []
         for left_out in range(len(target)):
             rest = np.delete(np.arange(len(target)), left_out)
-            probe = _fit_probe(block, strength, unlabelled, select(shots, rest), target[rest])
-            rows.append(probe.log_probabilities(select(shots, [left_out]))[0])
-        found[strength, block] = np.array(rows)
+            others, alone = select(shots, rest), select(shots, [left_out])
+            probes = [_fit_probe(b, strength, unlabelled, others, target[rest]) for b in blocks]
+            rows.append(np.mean([probe.log_probabilities(alone)[0] for probe in probes], axis=0))
+        found[strength] = np.array(rows)
     return found
 
 
 def _fit_probe(
     block: int, strength: float, unlabelled: Scores, shots: Scores, target: NDArray[np.int_]
 ) -> Probe:
-    """Fit a class-balanced logistic regression; the scaler comes from unlabelled articles."""
+    """Fit a class-balanced logistic regression; the scaler comes from unlabelled articles.
+
+    The solution lies in the span of the shots (L2 penalty), so that it is sought there: 20 numbers
+    a label instead of the model's width.
+    """
     center = unlabelled.states[:, block].mean(axis=0, dtype=np.float64)
     scale = unlabelled.states[:, block].std(axis=0, dtype=np.float64) + 1e-6
     states = (shots.states[:, block] - center) / scale
+    span = np.linalg.svd(states, full_matrices=False)[2]
     model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500)
-    model.fit(states, target)
-    coefficients, intercepts = model.coef_, model.intercept_
+    model.fit(states @ span.T, target)
+    coefficients, intercepts = model.coef_ @ span, model.intercept_
     if len(coefficients) == 1:  # two classes: scikit-learn keeps the second one's row alone
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
@@ -176,6 +178,4 @@ def _fit_probe(
 def select(scores: Scores, rows: Sequence[int] | NDArray[np.int_]) -> Scores:
     """Return the scores of some of the texts."""
     chosen = list(rows)
-    return Scores(
-        scores.log_probabilities[chosen], scores.decision[chosen], scores.states[chosen]
-    )
+    return Scores(scores.log_probabilities[chosen], scores.decision[chosen], scores.states[chosen])

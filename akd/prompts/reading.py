@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
 from akd.io import read_json, write_json
 from akd.models.scoring import truncated
+from akd.prompts import store
 from akd.prompts.template import Prompt, label_tokens, render
 
 FILE = "reading.json"
@@ -27,14 +29,10 @@ class Reading:
     labels: Sequence[str]
     text_tokens: int
 
-    def encode(
-        self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
-    ) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         """Return the tokens of each text inside the prompt, the decision position last."""
         before, after = render(self.prompt, tokenizer)
-        return [
-            before + tokens + after for tokens in truncated(texts, tokenizer, self.text_tokens)
-        ]
+        return [before + tokens + after for tokens in truncated(texts, tokenizer, self.text_tokens)]
 
     def label_tokens(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
         """Return the token of each label."""
@@ -59,3 +57,10 @@ def load_reading(folder: Path) -> Reading:
     """
     raw = read_json(folder / FILE)
     return Reading(Prompt.model_validate(raw["prompt"]), raw["labels"], raw["text_tokens"])
+
+
+def reading_of(prompt: Path, student_prompt: Literal["bare", "same"], text_tokens: int) -> Reading:
+    """Return how a student is asked: the teacher's prompt, or that without its instruction."""
+    adapted = store.load(prompt)
+    asked = adapted.prompt.bare() if student_prompt == "bare" else adapted.prompt
+    return Reading(asked, adapted.labels, text_tokens)

@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from akd.console import progress
-from akd.prompts.calibration import batch_prior, class_log_probabilities
+from akd.prompts.calibration import Array, batch_prior, class_log_probabilities
+from akd.prompts.calibration import mean_log_probability as mean_log_p
 from akd.prompts.template import Demonstration, Prompt
 from akd.records import Scores
 from akd.task import PromptSeeds
+
+TEMPERATURES = tuple(float(2**power) for power in np.arange(-2, 4.5, 0.5))
 
 Score = Callable[[Prompt, Sequence[str]], Scores]
 
@@ -30,7 +34,8 @@ class Node:
 
     Attributes:
         score: log_probability + w * mutual_information; only the latter without shots.
-        log_probability: mean over the shots that the prompt does not show, of their label.
+        log_probability: mean over the shots that the prompt does not show, of their label, at
+            the temperature that suits the other shots (leave-one-out).
         mutual_information: H(mean p) - mean H(p) over unlabelled articles, in nats.
         accuracy: on the same shots; reported, never decisive (its standard error is ~10 points).
     """
@@ -91,7 +96,7 @@ def neighbours(
 
 def demonstrate(shots: Sequence[Shot], labels: int, characters: int) -> tuple[Demonstration, ...]:
     """Return the first shot of each label, cut to `characters`; none if a label has no shot."""
-    first = {}
+    first: dict[int, Demonstration] = {}
     for number, shot in enumerate(shots):
         text = shot.text[:characters].rpartition(" ")[0] or shot.text[:characters]
         first.setdefault(shot.label, Demonstration(shot=number, text=text, label=shot.label))
@@ -160,15 +165,42 @@ def _measure(
     logits = class_log_probabilities(scores)
     if calibrated:
         logits = logits - batch_prior(scores)
-    probabilities = np.asarray(softmax(logits, axis=1))
-    free, told = probabilities[: len(unlabelled)], probabilities[len(unlabelled) :]
-    information = _entropy(free.mean(axis=0)) - float(np.mean([_entropy(p) for p in free]))
+    free, told = logits[: len(unlabelled)], logits[len(unlabelled) :]
     if not asked:
-        return 0.0, information, 0.0
+        return 0.0, _information(free), 0.0
     labels = np.array([shot.label for shot in asked])
-    log_probability = float(np.log(told[np.arange(len(labels)), labels]).mean())
-    return log_probability, information, float((told.argmax(axis=1) == labels).mean())
+    temperature = _temperature(told, labels)
+    log_probability = _leave_one_out_log_probability(told, labels)
+    accuracy = float((told.argmax(axis=1) == labels).mean())
+    return log_probability, _information(free / temperature), accuracy
 
 
-def _entropy(probabilities: np.ndarray) -> float:
+def _temperature(logits: Array, labels: NDArray[np.int_]) -> float:
+    """Return the temperature of a grid at which the labels are most probable."""
+    return max(TEMPERATURES, key=lambda t: mean_log_p(logits / t, labels))
+
+
+def _leave_one_out_log_probability(logits: Array, labels: NDArray[np.int_]) -> float:
+    """Return the mean log-probability of each label at the temperature of all the others.
+
+    How peaked a prompt is says nothing of how well it orders: without a temperature of its own
+    the flattest prompt would win.
+    """
+    values = []
+    for left_out in range(len(labels)):
+        rest = np.delete(np.arange(len(labels)), left_out)
+        temperature = _temperature(logits[rest], labels[rest])
+        alone = logits[[left_out]] / temperature
+        values.append(mean_log_p(alone, labels[[left_out]]))
+    return float(np.mean(values))
+
+
+def _information(logits: Array) -> float:
+    """Return the mutual information H(mean p) - mean H(p) in nats."""
+    probabilities = np.asarray(softmax(logits, axis=1))
+    mean = probabilities.mean(axis=0)
+    return _entropy(mean) - float(np.mean([_entropy(p) for p in probabilities]))
+
+
+def _entropy(probabilities: Array) -> float:
     return float(-(probabilities * np.log(probabilities + 1e-12)).sum())

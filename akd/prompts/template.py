@@ -76,9 +76,7 @@ def label_tokens(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int
         InputError: if two words begin with the same token, so that one position cannot tell
             them apart.
     """
-    tokens = [
-        tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in prompt.words
-    ]
+    tokens = [tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in prompt.words]
     if len(set(tokens)) < len(tokens):
         raise InputError(
             f"label words {', '.join(prompt.words)}: two begin with the same token of this "

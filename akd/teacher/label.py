@@ -59,7 +59,7 @@ def signals(
 
 def _other_mass(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     inside = np.exp(log_probabilities.astype(np.float64)).sum(axis=1)
-    return np.clip(1.0 - inside, 0.0, 1.0)
+    return np.asarray(np.clip(1.0 - inside, 0.0, 1.0))
 
 
 def summary(frame: pl.DataFrame, hidden: torch.Tensor) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finished work of the teacher, kept outside the outputs so that an interruption loses one shard."""
+"""Finished work of the teacher, kept outside the outputs: an interruption loses one shard."""
 
 import hashlib
 import json
@@ -42,9 +42,7 @@ class ScoreStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def remember(
-        self, texts: Sequence[str], compute: Callable[[Sequence[str]], Scores]
-    ) -> Scores:
+    def remember(self, texts: Sequence[str], compute: Callable[[Sequence[str]], Scores]) -> Scores:
         """Return the stored scores of these texts, or compute and store them."""
         key = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
         path = self._folder / f"{key}.safetensors"

@@ -1,0 +1,74 @@
+"""The command line of akd."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from akd import console
+from akd.evaluate.compare import MODELS
+from akd.io import read_json
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+_ROWS = {
+    "teacher": "teacher",
+    "student_base": "student as is",
+    "student": "student",
+    "tfidf": "TF-IDF + logistic regression",
+}
+_COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
+
+
+@app.callback()
+def _root() -> None:
+    """Keep `results` a command of its own while it is the only one."""
+
+
+@app.command(epilog="Example: akd results --metrics metrics/evaluate.json")
+def results(
+    metrics: Annotated[Path, typer.Option(help="What the evaluate stage wrote.")] = Path(
+        "metrics/evaluate.json"
+    ),
+    pictures: Annotated[Path, typer.Option(help="What `dvc plots show` wrote.")] = Path(
+        "dvc_plots/index.html"
+    ),
+) -> None:
+    """Print the table of the last run and say where its pictures are."""
+    report = read_json(metrics)
+    screen = Console()
+    screen.print(_table(report))
+    for other, gap in report["gap"].items():
+        screen.print(
+            f"{other.replace('_', ' ')}: {gap['accuracy']:+.3f} accuracy "
+            f"[{gap['low']:+.3f}, {gap['high']:+.3f}]"
+        )
+    where = pictures.resolve() if pictures.is_file() else "run `dvc plots show` to make them"
+    screen.print(f"pictures: {where}", soft_wrap=True)
+
+
+def _table(report: dict[str, Any]) -> Table:
+    """Return the four models with the 95 % interval of their accuracy."""
+    title = f"task {report['task']}, pair {report['pair']}, {report['n']} gold articles"
+    table = Table(title=title)
+    table.add_column("model")
+    table.add_column("accuracy [interval]", justify="right")
+    for column in _COLUMNS[1:]:
+        table.add_column(column.replace("_", " "), justify="right")
+    for name in MODELS:
+        row = report[name]
+        low, high = (row["interval"]["accuracy"][end] for end in ("low", "high"))
+        accuracy = f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
+        table.add_row(_ROWS[name], accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:]))
+    return table
+
+
+def main() -> None:
+    """Run the command line; errors of the user end in one sentence."""
+    console.guard(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""A clone of the committed project in which a benchmark runs experiments, and its result file."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from akd.io import read_json, write_json
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+@contextmanager
+def fresh_clone(*, shared_cache: bool) -> Iterator[Path]:
+    """Give a clone without outputs; with `shared_cache` it reuses what the project has computed."""
+    with TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "akd"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        if shared_cache:
+            run(clone, ["dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache")])
+        yield clone
+
+
+def run(clone: Path, command: Sequence[str]) -> None:
+    """Run a command of the project's environment in the clone; its output goes to the terminal."""
+    print(f"$ {shlex.join(command)}", flush=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, cwd=clone, check=True, env={**os.environ, "PATH": path})
+
+
+def experiment(clone: Path, changes: Sequence[str]) -> dict[str, Any]:
+    """Run the DAG with changed parameters; return metrics/evaluate.json."""
+    run(clone, ["dvc", "exp", "run", *(part for change in changes for part in ("-S", change))])
+    report: dict[str, Any] = read_json(clone / "metrics" / "evaluate.json")
+    return report
+
+
+def write_result(name: str, command: str, result: Mapping[str, Any]) -> None:
+    """Write benchmarks/results/<name>.json with the machine and the command beside the figures."""
+    write_json(RESULTS / f"{name}.json", {"command": command, "machine": machine(), **dict(result)})
+    print(json.dumps(result, indent=2))
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine: processor, cores, memory, versions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "bfloat16": any("avx512_bf16" in line for line in lines),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "python": platform.python_version(),
+    }

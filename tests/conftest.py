@@ -1,0 +1,133 @@
+"""What many tests share: tiny random models of real architectures, a tokenizer, small tables."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from akd.records import ARTICLE, CLEAN
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).parent.parent
+FAMILIES = ("llama", "opt", "gpt2")
+
+SENTENCES = [
+    "The storm flooded the town and hundreds of people left their homes before the night.",
+    "Officials warn that prices could rise and ask families to be careful with water.",
+    "The festival opened with music and the team won the match in front of a happy crowd.",
+    "A fire burned near the harbour while rescue teams searched for missing workers.",
+    "The company said profit grew and it will open new shops in spring.",
+]
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE trained on a few sentences, with a chat template."""
+    bpe = Tokenizer(BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = BpeTrainer(
+        vocab_size=500,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    words = ["danger", "advice", "harmless", "good", "bad"]
+    bpe.train_from_iterator([*SENTENCES, *(f" {word}" * 4 for word in words)], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    )
+    fast.chat_template = (
+        "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>\n{% endfor %}"
+        "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+    )
+    return fast
+
+
+def tiny_model(family: str, layers: int = 3, seed: int = 0) -> PreTrainedModel:
+    """Return a random model of a real architecture class: width 32, vocabulary padded to 512."""
+    torch.manual_seed(seed)
+    # Weights ten times as large as usual, so that frozen embeddings can tell labels apart.
+    std = {"init_std" if family == "opt" else "initializer_range": 0.2}
+    shared = {"vocab_size": 512, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, **std}
+    match family:
+        case "llama":
+            config = LlamaConfig(
+                hidden_size=32,
+                intermediate_size=48,
+                num_hidden_layers=layers,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                max_position_embeddings=256,
+                **shared,
+            )
+            model = LlamaForCausalLM(config)
+        case "opt":
+            config = OPTConfig(
+                hidden_size=32,
+                ffn_dim=48,
+                num_hidden_layers=layers,
+                num_attention_heads=4,
+                max_position_embeddings=256,
+                word_embed_proj_dim=32,
+                **shared,
+            )
+            model = OPTForCausalLM(config)
+        case "gpt2":
+            config = GPT2Config(n_embd=32, n_layer=layers, n_head=4, n_positions=256, **shared)
+            model = GPT2LMHeadModel(config)
+    return model.eval()
+
+
+@pytest.fixture(params=FAMILIES)
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    """A tiny model of each family in turn."""
+    return tiny_model(request.param)
+
+
+@pytest.fixture
+def llama() -> PreTrainedModel:
+    """A tiny LLaMA."""
+    return tiny_model("llama")
+
+
+@pytest.fixture
+def teacher_folder(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """A tiny LLaMA with its tokenizer, as the models stage writes it."""
+    folder = tmp_path / "teacher"
+    tiny_model("llama").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def article(key: str, text: str, **fields: str) -> dict[str, str]:
+    """Return one row of the article table."""
+    empty = dict.fromkeys(ARTICLE.names(), "")
+    return {**empty, "id": key, "source": "test", "domain": "news", "text": text, **fields}
+
+
+def articles(*rows: dict[str, str]) -> pl.DataFrame:
+    """Return a table of articles as fetched."""
+    return pl.DataFrame(list(rows), schema=ARTICLE)
+
+
+def clean_articles(*rows: dict[str, str]) -> pl.DataFrame:
+    """Return a table of articles as cleaned, all of them English."""
+    full = [{"language": "en", "language_probability": 1.0, **row} for row in rows]
+    return pl.DataFrame(full, schema=CLEAN)

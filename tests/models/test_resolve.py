@@ -1,0 +1,58 @@
+"""Every kind of model ends as a folder that loads without a network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from akd.errors import InputError
+from akd.models.load import compute_dtype, load_model, load_teacher
+from akd.models.resolve import resolve
+from akd.params import HubModel, LocalModel, PrunedModel, Quantization
+
+PLAIN = Quantization(kind="none")
+
+
+def test_a_local_model_and_a_student_cut_out_of_it(teacher_folder: Path, tmp_path: Path) -> None:
+    resolve(LocalModel(kind="local", path=teacher_folder), tmp_path / "t")
+    pruned = PrunedModel(kind="pruned", of="teacher", layers=[0, 2])
+    for name in ("s", "again"):
+        resolve(pruned, tmp_path / name, teacher=tmp_path / "t")
+    teacher, _ = load_teacher(tmp_path / "t")
+    student = load_model(tmp_path / "s", PLAIN, torch.float32)
+    assert student.config.num_hidden_layers == 2
+    kept = teacher.model.layers[2].mlp.up_proj.weight
+    assert torch.equal(student.model.layers[1].mlp.up_proj.weight, kept.float())
+    for file in (tmp_path / "s").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+def test_what_is_no_model_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no config.json"):
+        resolve(LocalModel(kind="local", path=tmp_path / "empty"), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_hub_model_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
+    spec = HubModel(kind="hub", id="nobody/nothing", revision="main")
+    with pytest.raises(InputError, match="nobody/nothing@main cannot be downloaded"):
+        resolve(spec, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dtype_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKD_DTYPE", "bfloat16")
+    assert compute_dtype() == torch.bfloat16
+    monkeypatch.setenv("AKD_DTYPE", "int3")
+    with pytest.raises(InputError, match="AKD_DTYPE is 'int3'"):
+        compute_dtype()
+    monkeypatch.delenv("AKD_DTYPE")
+    assert compute_dtype() in {torch.float32, torch.bfloat16}, "never float16 on a CPU"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_model_loads_onto_the_gpu(teacher_folder: Path) -> None:
+    model, _ = load_teacher(teacher_folder)
+    assert model.device.type == "cuda"

@@ -1,0 +1,119 @@
+"""Calibration: what each kind does to scores whose truth is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from akd.errors import InputError
+from akd.params import Calibration
+from akd.prompts import store
+from akd.prompts.calibration import class_log_probabilities, fit, select
+from akd.prompts.template import Prompt
+from akd.records import Scores
+
+GRID = {
+    "articles": 60,
+    "layers": [0.5, 1.0],
+    "strengths": [0.01, 0.1],
+    "weights": [0.0, 1.0],
+    "temperature": 0.5,
+}
+NONE, BATCH, PROBE, AUTO = (
+    Calibration.model_validate({"kind": kind, **GRID})
+    for kind in ("none", "batch", "shots_probe", "auto")
+)
+
+
+def _scores(labels: np.ndarray, *, says: float, knows: float, seed: int) -> Scores:
+    """Scores whose prompt and whose second block tell the label as clearly as asked."""
+    draw = np.random.default_rng(seed)
+    classes = 3
+    said = draw.normal(size=(len(labels), classes)) + [4.0, 0.0, 0.0]  # a bias to the first label
+    said[np.arange(len(labels)), labels] += says
+    states = draw.normal(size=(len(labels), 2, 16))
+    states[:, 1, :classes] += knows * np.eye(classes)[labels]
+    log_p = said - np.log(np.exp(said).sum(1, keepdims=True)) - 1.0  # the rest is other mass
+    empty = np.zeros((len(labels), 16))
+    return Scores(*(array.astype(np.float32) for array in (log_p, empty, states)))
+
+
+TRUTH = np.arange(90) % 3
+SHOTS = np.arange(18) % 3
+
+
+def _accuracy(spec: object, *, says: float, knows: float) -> float:
+    free = _scores(TRUTH, says=says, knows=knows, seed=1)
+    shots = _scores(SHOTS, says=says, knows=knows, seed=2)
+    test = _scores(TRUTH, says=says, knows=knows, seed=3)
+    found = fit(spec, free, shots, SHOTS.tolist()).probabilities(test)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.sum(1), 1.0)
+    return float((found.argmax(1) == TRUTH).mean())
+
+
+def test_batch_calibration_takes_out_the_bias() -> None:
+    raw = _accuracy(NONE, says=3.0, knows=0.0)
+    batch = _accuracy(BATCH, says=3.0, knows=0.0)
+    assert raw < 0.6
+    assert batch > 0.85
+
+
+def test_a_probe_finds_what_the_prompt_does_not_say() -> None:
+    assert _accuracy(BATCH, says=0.0, knows=6.0) < 0.5
+    assert _accuracy(PROBE, says=0.0, knows=6.0) > 0.75
+
+
+def test_auto_takes_whichever_knows() -> None:
+    assert _accuracy(AUTO, says=0.0, knows=6.0) > 0.75
+    assert _accuracy(AUTO, says=5.0, knows=0.0) > 0.9
+
+
+def test_auto_uses_no_probe_where_states_are_noise() -> None:
+    free, shots = (_scores(t, says=8.0, knows=0.0, seed=s) for t, s in ((TRUTH, 1), (SHOTS, 2)))
+    assert fit(AUTO, free, shots, SHOTS.tolist()).prompt_weight == 1.0
+
+
+def test_no_calibration_is_the_prompt() -> None:
+    scores = _scores(TRUTH, says=1.0, knows=0.0, seed=1)
+    found = fit(NONE, scores, select(scores, []), []).probabilities(scores)
+    np.testing.assert_allclose(found, np.exp(class_log_probabilities(scores)), rtol=1e-6)
+
+
+def test_a_probe_needs_two_shots_of_each_class() -> None:
+    shots = _scores(np.array([0, 0, 1, 1, 2]), says=0.0, knows=1.0, seed=1)
+    with pytest.raises(InputError, match="smallest class has 1 shots"):
+        fit(PROBE, shots, shots, [0, 0, 1, 1, 2])
+
+
+def test_two_classes_have_two_rows() -> None:
+    scores = _scores(TRUTH % 2, says=0.0, knows=6.0, seed=1)
+    two = Scores(scores.log_probabilities[:, :2], scores.decision, scores.states)
+    found = fit(PROBE, two, select(two, range(18)), (TRUTH % 2)[:18].tolist())
+    accuracy = (found.probabilities(two).argmax(1) == TRUTH % 2).mean()
+    assert accuracy > 0.8
+
+
+def test_an_adapted_prompt_comes_back(tmp_path: Path) -> None:
+    scores = _scores(TRUTH, says=1.0, knows=4.0, seed=1)
+    calibrator = fit(AUTO, scores, select(scores, range(18)), TRUTH[:18].tolist())
+    prompt = Prompt(
+        chat=False,
+        system="",
+        instruction="",
+        article="",
+        cue=":",
+        words=("a", "b", "c"),
+        order=(0, 1, 2),
+        demonstrations=(),
+    )
+    for name in ("one", "two"):
+        store.save(
+            store.AdaptedPrompt(prompt, calibrator, [4, 9], ["x", "y", "z"]), tmp_path / name
+        )
+    again = store.load(tmp_path / "one")
+    assert again.prompt == prompt
+    np.testing.assert_array_equal(
+        again.calibrator.probabilities(scores), calibrator.probabilities(scores)
+    )
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()

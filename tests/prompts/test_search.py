@@ -1,0 +1,165 @@
+"""The search finds what is better, within its budget, and the same each time."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pytest
+import yaml
+
+from akd.errors import InputError
+from akd.params import Calibration
+from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
+from akd.prompts.search import Shot, demonstrate, neighbours, search, seed_prompt, winner
+from akd.prompts.template import Prompt
+from akd.records import Scores
+from akd.task import PromptSeeds, Task
+from tests.conftest import ROOT
+
+SEEDS = PromptSeeds(
+    systems=[""],
+    instructions=["", "Say {labels}."],
+    articles=["News: "],
+    cues=["\nIt is", "\nAnswer:"],
+    verbalizers=[["mist", "fog"], ["bad", "good"]],
+)
+SHOTS = [Shot(f"{'bad' if n % 2 == 0 else 'good'} news {n}", n % 2) for n in range(8)]
+FREE = [f"{word} text" for word in ("bad", "good", "bad", "good")]
+
+
+class Oracle:
+    """Understands only the words bad and good, best after the cue `Answer:`."""
+
+    def __init__(self) -> None:
+        self.asked: list[Prompt] = []
+
+    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> Scores:
+        self.asked.append(prompt)
+        power = 1.0 * (prompt.words[0] == "bad") + 1.0 * (prompt.cue == "\nAnswer:")
+        power = power if prompt.words[0] == "bad" else 0.0
+        logits = np.array([[power, 0.0] if "bad" in text else [0.0, power] for text in texts])
+        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        return Scores(
+            log_p.astype(np.float32),
+            np.zeros((len(texts), 4), np.float32),
+            np.zeros((len(texts), 1, 4), np.float32),
+        )
+
+
+def _search(budget: int, shots: Sequence[Shot] = SHOTS) -> tuple[list, Oracle]:
+    oracle = Oracle()
+    expand = partial(neighbours, seeds=SEEDS, demonstrations=demonstrate(shots, 2, 20), chat=False)
+    nodes = search(
+        seed_prompt(SEEDS, 2),
+        expand,
+        oracle,
+        shots=shots,
+        unlabelled=FREE,
+        calibrated=True,
+        mutual_information_weight=1.0,
+        budget=budget,
+        beam=2,
+        random_seed=7,
+    )
+    return nodes, oracle
+
+
+def test_the_search_finds_the_words_and_the_cue() -> None:
+    best = winner(_search(14)[0])
+    assert best.prompt.words == ("bad", "good")
+    assert best.prompt.cue == "\nAnswer:"
+    assert best.accuracy == 1.0
+
+
+def test_each_prompt_is_scored_once_and_the_budget_holds() -> None:
+    nodes, oracle = _search(6)
+    assert len(oracle.asked) == len(set(oracle.asked)) == len(nodes) == 6
+    assert nodes[0].parent == -1
+    assert all(node.parent < node.number for node in nodes)
+    assert [node.number for node in _search(500)[0]] == list(range(len(_search(500)[0])))
+
+
+def test_the_search_is_deterministic() -> None:
+    assert _search(9)[0] == _search(9)[0]
+
+
+def test_shots_that_a_prompt_shows_do_not_score_it() -> None:
+    shown = demonstrate(SHOTS, 2, 20)
+    assert [d.shot for d in shown] == [0, 1]
+    seen: list[Sequence[str]] = []
+
+    def score(prompt: Prompt, texts: Sequence[str]) -> Scores:
+        seen.append(texts)
+        return Oracle()(prompt, texts)
+
+    prompt = seed_prompt(SEEDS, 2).model_copy(update={"demonstrations": shown})
+    search(
+        prompt,
+        lambda _p: iter(()),
+        score,
+        shots=SHOTS,
+        unlabelled=FREE,
+        calibrated=True,
+        mutual_information_weight=1.0,
+        budget=1,
+        beam=1,
+        random_seed=0,
+    )
+    assert seen == [[*FREE, *(shot.text for shot in SHOTS[2:])]]
+
+
+def test_without_shots_mutual_information_alone_chooses() -> None:
+    nodes, _ = _search(14, shots=[])
+    best = winner(nodes)
+    assert best.prompt.words == ("bad", "good")
+    assert best.log_probability == 0.0
+    assert best.score == best.mutual_information
+
+
+def _task() -> Task:
+    raw = yaml.safe_load((ROOT / "data" / "tasks" / "crisis" / "task.yaml").read_text())
+    raw["labels"] = [raw["labels"][0], raw["labels"][2]]
+    return Task.model_validate({**raw, "prompt": SEEDS.model_dump()})
+
+
+def _calibration(kind: str) -> Calibration:
+    grid = {
+        "articles": 4,
+        "layers": [0.5],
+        "strengths": [0.1],
+        "weights": [1.0],
+        "temperature": 1.0,
+    }
+    return Calibration.model_validate({"kind": kind, **grid})
+
+
+def _adapt(shots: Sequence[Shot], calibration: object):
+    oracle = Oracle()
+    return adapt(
+        _task(),
+        lambda prompt, texts, _layers: oracle(prompt, texts),
+        shots=shots,
+        unlabelled=FREE,
+        search_articles=4,
+        mutual_information_weight=1.0,
+        budget=8,
+        beam=2,
+        calibration=calibration,
+        teacher_layers=4,
+        chat=False,
+        seed=1,  # type: ignore[arg-type]
+    )
+
+
+def test_adapting_ends_in_a_classifier_and_a_tree() -> None:
+    adapted, nodes = _adapt(SHOTS, _calibration("batch"))
+    found = adapted.calibrator.probabilities(Oracle()(adapted.prompt, ["bad", "good"]))
+    assert found.argmax(1).tolist() == [0, 1]
+    assert summary(adapted, nodes)["prompts_scored"] == len(tree_rows(nodes)) == 8
+    best = search_curve(nodes)["best"].to_list()
+    assert best == sorted(best)
+
+
+def test_a_calibration_that_needs_shots_is_refused_without() -> None:
+    with pytest.raises(InputError, match="calibration 'auto' needs shots"):
+        _adapt([], _calibration("auto"))

@@ -1,0 +1,207 @@
+"""The whole DAG on the embedded model and a few dozen real articles, then experiments."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from transformers import PreTrainedTokenizerFast
+
+from tests.conftest import ROOT, tiny_model
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "filter.max_articles": 24,
+    "prompt.budget": 2,
+    "prompt.unlabelled": 6,
+    "prompt.calibration.articles": 16,
+    "label.article_tokens": 24,
+    "label.shard_articles": 8,
+    "evaluate.resamples": 50,
+    "signal.articles": 8,
+    "fetch.max_articles_per_source": 120,
+    "filter.domain.threshold": 0.05,
+    "filter.signal.threshold": 0.05,
+}
+PHASES = ["distill@phase-1", "distill@phase-2", "distill@phase-3"]
+
+
+def _run(clone: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(clone)}
+    environment.pop("DVC_ROOT", None)
+    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def _ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Running stage '")]
+    return [line.split("'")[1] for line in lines]
+
+
+def _outputs(clone: Path) -> dict[str, str]:
+    lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+
+
+def _set(path: Path, changes: dict[str, Any]) -> None:
+    raw = yaml.safe_load(path.read_text())
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        place = raw
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def _annotate(clone: Path, task: str, ids: Sequence[str], count: int) -> None:
+    """Keep those shipped annotations whose article is among the few that are fetched."""
+    folder = clone / "data" / "tasks" / task
+    rows = [
+        json.loads(line)
+        for name in ("shots", "gold")
+        for line in (folder / f"{name}.jsonl").read_text().splitlines()
+    ]
+    here = [row for row in rows if row["id"] in set(ids)]
+    shots: list[dict[str, str]] = []
+    for label in sorted({row["label"] for row in here}):
+        shots += [row for row in here if row["label"] == label][:2]
+    gold = [row for row in here if row not in shots][:count]
+    for name, chosen in (("shots", shots), ("gold", gold)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen))
+
+
+def _fetched(clone: Path, task: str) -> list[str]:
+    code = (
+        "from pathlib import Path; from akd.task import load_task; "
+        "from akd.corpus.fetch import fetch; "
+        f"t=load_task(Path('data/tasks/{task}/task.yaml')); "
+        f"print(*fetch(t.sources, Path('.'), {SMALL['fetch.max_articles_per_source']})['id'])"
+    )
+    return _run(clone, sys.executable, "-c", code).stdout.split()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """The project in a repository of its own, with small parameters and a tiny second pair."""
+    clone = tmp_path_factory.mktemp("pipeline") / "akd"
+    ignored = shutil.ignore_patterns(
+        ".git",
+        ".venv",
+        ".akd",
+        "cache",
+        "tmp",
+        "raw",
+        "clean",
+        "models",
+        "filtered",
+        "prompt",
+        "signals",
+        "predictions",
+        "alerts",
+        "phase-*",
+        "dvc.lock",
+        "results",
+        "*cache*",
+    )
+    for name in ("akd", "stages", "data", "metrics", ".dvc"):
+        if name in ("akd", "stages"):
+            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("*cache*"))
+        else:
+            shutil.copytree(ROOT / name, clone / name, ignore=ignored)
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml"):
+        shutil.copy(ROOT / name, clone / name)
+    shutil.rmtree(clone / "data" / "adapters" / "student", ignore_errors=True)
+    tiny_model("llama").save_pretrained(clone / "tiny")
+    tokenizer.save_pretrained(clone / "tiny")
+    tiny = {
+        "teacher": {"kind": "local", "path": "tiny"},
+        "student": {"kind": "pruned", "of": "teacher", "layers": [0, 1]},
+    }
+    _set(clone / "params.yaml", {**SMALL, "pairs.tiny": tiny})
+    for task, count in (("crisis", 16), ("bbc-topics", 16)):
+        _annotate(clone, task, _fetched(clone, task), count)
+    _run(clone, "git", "init", "--quiet")
+    _run(clone, "git", "config", "user.email", "test@localhost")
+    _run(clone, "git", "config", "user.name", "test")
+    _run(clone, "git", "add", "--all")
+    _run(clone, "git", "commit", "--quiet", "--message", "small")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def reproduced(clone: Path) -> Path:
+    """The clone after one run of the embedded model, committed."""
+    done = _run(clone, "dvc", "repro")
+    assert _ran(done)[0] == "fetch"
+    _run(clone, "git", "add", "--all")
+    _run(clone, "git", "commit", "--quiet", "--message", "run")
+    return clone
+
+
+def test_the_main_job_ends_in_a_table_alerts_and_pictures(reproduced: Path) -> None:
+    report = json.loads((reproduced / "metrics" / "evaluate.json").read_text())
+    assert (report["task"], report["pair"], report["n"]) == ("crisis", "smollm2", 16)
+    assert {"teacher", "student_base", "student", "tfidf", "gap"} <= set(report)
+    alerts = (reproduced / "data" / "alerts" / "alerts.jsonl").read_text().splitlines()
+    assert {"id", "title", "label", "confidence", "severity"} <= set(json.loads(alerts[0]))
+    assert "TF-IDF" in _run(reproduced, sys.executable, "-m", "akd.cli", "results").stdout
+    _run(reproduced, "dvc", "plots", "show")
+    page = (reproduced / "dvc_plots" / "index.html").read_text()
+    for picture in ("Confusion of the student", "Loss of phase-3", "Reliability", "Prompt search"):
+        assert picture in page
+
+
+def test_rows_in_are_rows_kept_and_rejected(reproduced: Path) -> None:
+    for stage in ("clean", "filter"):
+        counts = json.loads((reproduced / "metrics" / f"{stage}.json").read_text())
+        assert counts["rows_in"] == counts["kept"] + counts["rejected"]
+        assert counts["rejected"] == sum(counts["reasons"].values())
+
+
+def test_a_second_run_does_nothing(reproduced: Path) -> None:
+    assert _ran(_run(reproduced, "dvc", "repro")) == []
+
+
+def test_gold_and_shots_never_reach_the_teacher(reproduced: Path) -> None:
+    import polars as pl
+
+    taught = set(pl.read_parquet(reproduced / "data/signals/scores/*.parquet")["id"])
+    for name in ("shots", "gold"):
+        rows = (reproduced / f"data/tasks/crisis/{name}.jsonl").read_text().splitlines()
+        assert not taught & {json.loads(row)["id"] for row in rows}
+
+
+def test_another_rank_runs_the_phases_and_what_follows(reproduced: Path) -> None:
+    done = _run(reproduced, "dvc", "exp", "run", "-S", "adapter.r=4")
+    assert _ran(done) == [*PHASES, "evaluate", "signal"]
+    _run(reproduced, "git", "checkout", "--quiet", ".")
+
+
+def test_an_unknown_pair_is_a_clear_error(reproduced: Path) -> None:
+    done = _run(reproduced, "dvc", "exp", "run", "-S", "pair=nope", check=False)
+    assert done.returncode != 0
+    assert "nope" in done.stdout + done.stderr
+    _run(reproduced, "git", "checkout", "--quiet", ".")
+
+
+def test_another_task_and_pair_compare_with_the_first(reproduced: Path) -> None:
+    _run(
+        reproduced, "dvc", "exp", "run", "-n", "topics", "-S", "task=bbc-topics", "-S", "pair=tiny"
+    )
+    first = _outputs(reproduced)
+    shown = _run(reproduced, "dvc", "metrics", "diff", "HEAD", "topics", "--md").stdout
+    assert "student.accuracy" in shown
+    assert "bbc-topics" in shown
+    _run(reproduced, "dvc", "repro", "--force")
+    assert _outputs(reproduced) == first, "two runs have equal hashes"

@@ -1,0 +1,108 @@
+"""Contracts of the house: floors, dependencies of stages, sizes, and what the DAG holds."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.closure import closure, imports
+from tests.conftest import ROOT
+
+MODULES = sorted(path for path in (ROOT / "akd").rglob("*.py") if path.name != "__init__.py")
+STAGES = sorted(path for path in (ROOT / "stages").glob("*.py") if path.name != "__init__.py")
+DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+FLOORS = [
+    {"cli"},
+    {"evaluate"},
+    {"distill"},
+    {"teacher"},
+    {"prompts"},
+    {"models"},
+    {"corpus"},
+    {"task", "records"},
+    {"io", "console"},
+    {"params"},
+    {"wheels"},
+    {"errors"},
+]
+"""From the roof down: an import goes only downward, or stays in its own room."""
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT / "akd").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_go_only_downward(path: Path) -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    for imported in imports(path, ROOT):
+        same_room = _room(imported) == _room(path) and imported.parent != ROOT / "akd"
+        assert same_room or floor[_room(imported)] > floor[_room(path)], imported
+
+
+@pytest.mark.parametrize(
+    "path", MODULES + STAGES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_files_and_functions_are_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            start = node.body[0].lineno
+            if isinstance(node.body[0], ast.Expr) and len(node.body) > 1:
+                start = node.body[1].lineno  # a docstring explains; it does not count
+            assert node.end_lineno is not None
+            assert node.end_lineno - start < 40, node.name
+
+
+def _dependencies(stage: dict[str, Any]) -> list[str]:
+    return [dep for dep in stage.get("do", stage)["deps"] if dep.endswith(".py") or "akd/" in dep]
+
+
+@pytest.mark.parametrize("name", sorted(DAG))
+def test_a_stage_depends_on_every_module_that_it_reaches(name: str) -> None:
+    script = ROOT / "stages" / f"{name.replace('-', '_')}.py"
+    declared = _dependencies(DAG[name])
+    reached = closure(script, ROOT)
+    missing = {m for m in reached if not any(m == d or m.startswith(f"{d}/") for d in declared)}
+    assert not missing
+    assert all((ROOT / dep).exists() for dep in declared)
+
+
+@pytest.mark.parametrize("name", sorted(DAG))
+def test_a_stage_tracks_the_parameters_that_it_reads(name: str) -> None:
+    """Every top-level key that a script takes from params.load() is under its params."""
+    tree = ast.parse((ROOT / "stages" / f"{name.replace('-', '_')}.py").read_text())
+    top = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    read = {
+        n.attr
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Attribute)
+        and (
+            (isinstance(n.value, ast.Name) and n.value.id == "settings")
+            or (isinstance(n.value, ast.Call) and ast.unparse(n.value) == "params.load()")
+        )
+    }
+    stage = DAG[name].get("do", DAG[name])
+    tracked = {param.split(".")[0] for param in stage.get("params", [])}
+    assert (read & top) <= tracked
+    assert tracked <= read | {"pair", "pairs"} & top
+
+
+def test_paths_of_metrics_do_not_hold_the_pair() -> None:
+    for stage in DAG.values():
+        for metric in stage.get("do", stage)["metrics"]:
+            assert "pair" not in str(metric)
+
+
+def test_every_phase_is_a_stage() -> None:
+    from dvc.repo import Repo
+
+    with Repo(ROOT) as repo:
+        names = {stage.addressing for stage in repo.index.stages}
+    phases = yaml.safe_load((ROOT / "params.yaml").read_text())["distill"]["phases"]
+    assert {f"distill@{phase}" for phase in phases} <= names
+    assert len(names) == len(DAG) - 1 + len(phases)

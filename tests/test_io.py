@@ -1,0 +1,76 @@
+"""Atomic files: whole or not there."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from akd import io
+from akd.errors import InputError
+
+SCHEMA = pl.Schema({"id": pl.String, "value": pl.Int64})
+
+
+def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with io.replacing(out) as aside:
+        (aside / "file").write_text("old")
+    with pytest.raises(KeyboardInterrupt), io.replacing(out) as aside:
+        (aside / "file").write_text("half")
+        raise KeyboardInterrupt
+    assert (out / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_tables_come_back_in_order_over_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io, "ROWS_PER_SHARD", 3)
+    frame = pl.DataFrame({"id": list("gfedcba"), "value": range(7)}, schema=SCHEMA)
+    io.write_table(tmp_path / "t", frame, SCHEMA)
+    assert [path.name for path in sorted((tmp_path / "t").iterdir())] == [
+        f"part-{number:05d}.parquet" for number in range(3)
+    ]
+    assert io.read_table(tmp_path / "t", SCHEMA).equals(frame)
+
+
+def test_an_empty_table_keeps_its_schema(tmp_path: Path) -> None:
+    io.write_table(tmp_path / "t", pl.DataFrame(schema=SCHEMA), SCHEMA)
+    assert io.read_table(tmp_path / "t", SCHEMA).schema == SCHEMA
+
+
+def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="columns"):
+        io.write_table(tmp_path / "t", pl.DataFrame({"id": [1]}), SCHEMA)
+    io.write_table(tmp_path / "t", pl.DataFrame(schema=SCHEMA), SCHEMA)
+    with pytest.raises(InputError, match="another version"):
+        io.read_table(tmp_path / "t", pl.Schema({"id": pl.String}))
+    with pytest.raises(InputError, match="no table"):
+        io.read_table(tmp_path / "nowhere", SCHEMA)
+
+
+def test_json_refuses_what_metrics_cannot_compare(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        io.write_json(tmp_path / "m.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [("{", ":1 is not JSON"), ("[1]", "not a JSON object")]
+)
+def test_json_lines_name_the_bad_line(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    with pytest.raises(InputError, match=told):
+        io.read_json_lines(path)
+    with pytest.raises(InputError, match="does not exist"):
+        io.read_json_lines(tmp_path / "none.jsonl")
+
+
+def test_tensors_have_equal_bytes(tmp_path: Path) -> None:
+    tensors = {"b": torch.arange(3), "a": torch.ones(2, 2)}
+    for name in ("one", "two"):
+        io.write_tensors(tmp_path / name, tensors)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert torch.equal(io.read_tensors(tmp_path / "one")["b"], torch.arange(3))

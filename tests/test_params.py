@@ -1,0 +1,72 @@
+"""params.yaml: what is shipped is valid, and every mistake is named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from akd.errors import InputError
+from akd.params import load
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    """The shipped parameters."""
+    value: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return value
+
+
+def _load(raw: dict[str, Any], folder: Path) -> Any:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return load(path)
+
+
+def test_shipped_parameters_are_valid() -> None:
+    params = load(ROOT / "params.yaml")
+    assert params.pairs[params.pair].teacher.kind == "wheel"
+    assert {"smollm2", "llama2", "opt", "gpt2"} <= set(params.pairs)
+
+
+def test_an_unknown_pair_lists_the_known_ones(raw: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pair 'nope' is not one of gpt2, llama2"):
+        _load({**raw, "pair": "nope"}, tmp_path)
+
+
+def test_an_unknown_key_is_named(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["adapter"]["rank"] = 8
+    with pytest.raises(InputError, match=r"adapter\.rank: Extra inputs"):
+        _load(raw, tmp_path)
+
+
+def test_an_unknown_kind_is_named(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["quantization"] = {"kind": "int3"}
+    with pytest.raises(InputError, match="quantization.kind: Input should be 'none' or 'nf4'"):
+        _load(raw, tmp_path)
+
+
+def test_nothing_has_a_default(raw: dict[str, Any], tmp_path: Path) -> None:
+    del raw["optimizer"]["warmup"]
+    with pytest.raises(InputError, match=r"optimizer\.warmup: Field required"):
+        _load(raw, tmp_path)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["optimizer"]["learning_rate"] = "1e-05"  # as `-S optimizer.learning_rate=1e-5` leaves it
+    assert _load(raw, tmp_path).optimizer.learning_rate == 1e-5
+
+
+def test_a_phase_must_start_from_a_phase(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["distill"]["phases"]["phase-2"]["init_from"] = "phase-9"
+    with pytest.raises(InputError, match="unknown phase 'phase-9'"):
+        _load(raw, tmp_path)
+
+
+def test_files_that_are_missing_or_no_yaml(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run from the root"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="not YAML"):
+        load(tmp_path / "params.yaml")
