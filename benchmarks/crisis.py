@@ -1,0 +1,166 @@
+"""crisis over draws of the 20 shots: teacher under each calibration, and the students taught by it.
+
+Takes prompt, articles and models of the last `dvc repro`; each draw takes 20 of the annotated
+English articles as shots and tests on all the others. The prompt stays the one that was adapted on
+the shipped shots.
+
+    python -m benchmarks.crisis --draws 5 --students 5
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+import typer
+from numpy.typing import NDArray
+
+from akd import params
+from akd.corpus.examples import with_texts
+from akd.corpus.sampling import sample
+from akd.distill.phase import read_lessons, run_phase
+from akd.evaluate.baseline import tfidf_probabilities
+from akd.evaluate.contestants import load_student
+from akd.evaluate.predict import student_probabilities
+from akd.models import adapters
+from akd.models.load import load_model, load_teacher, load_tokenizer, training_dtype
+from akd.prompts import store
+from akd.prompts.calibration import Calibrator, fit, select
+from akd.prompts.reading import reading_of
+from akd.records import Scores
+from akd.task import load_held_out, load_task
+from akd.teacher.engine import transformers_teacher
+from akd.teacher.label import score_all, signals
+from akd.teacher.store import ScoreStore, fingerprint, store_folder
+from benchmarks.clone import write_result
+
+DATA = Path("data")
+TASK = DATA / "tasks" / "crisis"
+Ints = NDArray[np.int_]
+
+
+def main(
+    draws: Annotated[int, typer.Option(help="How many draws of 20 shots.")] = 5,
+    students: Annotated[int, typer.Option(help="For how many of them a student is taught.")] = 5,
+) -> None:
+    """Write benchmarks/results/crisis.json."""
+    settings, task = params.load(), load_task(TASK / "task.yaml")
+    names = task.label_names
+    table = with_texts(load_held_out(TASK, names), DATA / "clean", settings.clean.max_characters)
+    gold = np.array([names.index(label) for label in table["label"]])
+    english = (table["language"] == "en").to_numpy()
+    lessons = read_lessons(DATA / "filtered", DATA / "signals")
+    annotated, taught = _scores(table["text"].to_list()), _scores(lessons["text"].to_list())
+    free = select(taught, sample(lessons["id"].to_list(), settings.prompt.calibration.articles))
+    rows: list[dict[str, float]] = []
+    for number in range(draws):
+        shots = _draw(gold, english, number)
+        rest = np.setdiff1d(np.arange(len(gold)), shots)
+        row: dict[str, float] = {}
+        for kind in ("none", "batch", "shots_probe", "auto"):
+            spec = settings.prompt.calibration.model_copy(update={"kind": kind})
+            found = fit(spec, free, select(annotated, shots), gold[shots].tolist())
+            right = found.probabilities(annotated).argmax(axis=1) == gold
+            row[f"teacher_{kind}"] = float(right[rest].mean())
+            row[f"teacher_{kind}_english"] = float(right[rest][english[rest]].mean())
+        if number < students:
+            row |= _student(found, taught, lessons, table, gold, rest)
+        rows.append(row)
+        print(row, flush=True)
+    command = f"python -m benchmarks.crisis --draws {draws} --students {students}"
+    write_result("crisis", command, {**_summary(rows), "n": len(gold) - 20, "draws": rows})
+
+
+def _scores(texts: list[str]) -> Scores:
+    """Score with the adapted prompt; what teacher-label has stored is not scored again."""
+    label, adapted = params.load().label, store.load(DATA / "prompt")
+    model, tokenizer = load_teacher(DATA / "models" / "teacher")
+    teacher = transformers_teacher(
+        model,
+        tokenizer,
+        prompt=adapted.prompt,
+        text_tokens=label.article_tokens,
+        batch_size=label.batch_size,
+        layers=adapted.layers,
+    )
+    decides = {"prompt": adapted.prompt.model_dump(mode="json"), "layers": list(adapted.layers)}
+    scores = ScoreStore(
+        store_folder() / fingerprint(DATA / "models" / "teacher", {**decides, "crisis": True})
+    )
+    return score_all(teacher, texts, scores, label.shard_articles)
+
+
+def _draw(gold: Ints, english: NDArray[np.bool_], seed: int) -> Ints:
+    """Draw 7, 7 and 6 English articles of the three labels."""
+    draw = np.random.default_rng(seed)
+    parts = [
+        draw.choice(np.flatnonzero((gold == label) & english), size, replace=False)
+        for label, size in enumerate((7, 7, 6))
+    ]
+    return np.concatenate(parts)
+
+
+def _student(
+    calibrator: Calibrator,
+    scores: Scores,
+    lessons: pl.DataFrame,
+    table: pl.DataFrame,
+    gold: Ints,
+    rest: Ints,
+) -> dict[str, float]:
+    """Teach a student what this teacher says; return accuracies of it and of TF-IDF."""
+    settings, task = params.load(), load_task(TASK / "task.yaml")
+    frame, _ = signals(lessons["id"].to_list(), scores, calibrator, task.label_names)
+    taught = frame.join(lessons.select("id", "text"), on="id", how="left", maintain_order="left")
+    folder = DATA / "models" / "student"
+    reading = reading_of(
+        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        adapters.write_empty(Path(scratch) / "student")
+        for name, phase in settings.distill.phases.items():
+            run_phase(
+                load_model(folder, settings.quantization, training_dtype()),
+                load_tokenizer(folder),
+                taught,
+                phase,
+                reading=reading,
+                coarse_groups=task.coarse_groups,
+                adapter=settings.adapter,
+                optimizer=settings.optimizer,
+                start=Path(scratch) / phase.init_from,
+                out=Path(scratch) / name,
+                seed=settings.seed,
+            )
+        final = Path(scratch) / settings.distill.final
+        model, tokenizer, _ = load_student(folder, final, settings.quantization)
+    texts = table["text"].to_list()
+    found = student_probabilities(model, tokenizer, reading, texts, settings.label.batch_size)
+    labels = [task.label_names.index(label) for label in taught["label"]]
+    tfidf = tfidf_probabilities(taught["text"].to_list(), labels, texts, len(task.labels))
+    english = (table["language"] == "en").to_numpy()
+    report = {}
+    for name, probabilities in (("student", found), ("tfidf_full_text", tfidf)):
+        right = (probabilities.argmax(axis=1) == gold)[rest]
+        report[name] = float(right.mean())
+        report[f"{name}_english"] = float(right[english[rest]].mean())
+    return report
+
+
+def _summary(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Return mean, standard deviation over draws and number of draws of each figure."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    values = {name: [row[name] for row in rows if name in row] for name in names}
+    return {
+        name: {
+            "mean": round(float(np.mean(found)), 4),
+            "spread": round(float(np.std(found, ddof=min(1, len(found) - 1))), 4),
+            "draws": len(found),
+        }
+        for name, found in values.items()
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
