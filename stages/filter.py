@@ -19,6 +19,7 @@ def main(
 ) -> None:
     """Filter the clean articles into `out`/articles and `out`/rejected."""
     settings, definition = params.load(), load_task(task / "task.yaml")
+    held_out = load_held_out(task, definition.label_names)
     limits, words = settings.filter, definition.keywords.model_dump()
     duplicate = settings.clean.duplicates.model_copy(
         update={"similarity": limits.held_out_similarity}
@@ -29,7 +30,7 @@ def main(
     )
     kept, rejected = filter_articles(
         read_table(clean / "articles", CLEAN),
-        held_out=load_held_out(task, definition.label_names),
+        held_out=held_out,
         duplicates=NearDuplicateIndex(**duplicate.model_dump(), seed=settings.seed),
         domain_scores=partial(domain_scores, domains=words.pop("domains"), similarity=domain),
         domain_threshold=limits.domain.threshold,
