@@ -24,13 +24,13 @@ from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.contestants import load_student
 from akd.evaluate.predict import student_probabilities
 from akd.models import adapters
-from akd.models.load import load_model, load_teacher, load_tokenizer, training_dtype
+from akd.models.load import load_model, load_tokenizer, training_dtype
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator, fit, select
 from akd.prompts.reading import reading_of
 from akd.records import Scores
 from akd.task import load_held_out, load_task
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.engine import adapted_teacher
 from akd.teacher.label import score_all, signals
 from akd.teacher.store import ScoreStore, fingerprint, store_folder
 from benchmarks.clone import write_result
@@ -75,14 +75,11 @@ def main(
 def _scores(texts: list[str]) -> Scores:
     """Score with the adapted prompt; what teacher-label has stored is not scored again."""
     label, adapted = params.load().label, store.load(DATA / "prompt")
-    model, tokenizer = load_teacher(DATA / "models" / "teacher")
-    teacher = transformers_teacher(
-        model,
-        tokenizer,
-        prompt=adapted.prompt,
+    teacher = adapted_teacher(
+        DATA / "models" / "teacher",
+        adapted,
         text_tokens=label.article_tokens,
         batch_size=label.batch_size,
-        layers=adapted.layers,
     )
     decides = {"prompt": adapted.prompt.model_dump(mode="json"), "layers": list(adapted.layers)}
     scores = ScoreStore(

@@ -3,10 +3,10 @@
 from akd import console, params
 from akd.console import PathOption
 from akd.io import read_table, replacing, write_json, write_table, write_tensors
-from akd.models.load import load_teacher
+from akd.models.load import compute_dtype
 from akd.prompts import store as prompts
 from akd.records import FILTERED, SIGNAL
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.engine import adapted_teacher
 from akd.teacher.label import score_all, signals, summary
 from akd.teacher.store import ScoreStore, fingerprint, store_folder
 
@@ -22,19 +22,13 @@ def main(
     label = params.load().label
     articles = read_table(filtered / "articles", FILTERED)
     adapted = prompts.load(prompt)
-    model, tokenizer = load_teacher(models / "teacher")
-    teacher = transformers_teacher(
-        model,
-        tokenizer,
-        prompt=adapted.prompt,
-        text_tokens=label.article_tokens,
-        batch_size=label.batch_size,
-        layers=adapted.layers,
+    teacher = adapted_teacher(
+        models / "teacher", adapted, text_tokens=label.article_tokens, batch_size=label.batch_size
     )
     decides = {
         "prompt": adapted.prompt.model_dump(mode="json"),
         "layers": list(adapted.layers),
-        "dtype": str(model.dtype),
+        "dtype": str(compute_dtype()),
         **label.model_dump(),
     }
     store = ScoreStore(store_folder() / fingerprint(models / "teacher", decides))

@@ -12,12 +12,12 @@ from akd.evaluate.metrics import Floats
 from akd.evaluate.predict import student_probabilities
 from akd.evaluate.resources import folder_mb, rate
 from akd.models import adapters
-from akd.models.load import load_model, load_teacher, load_tokenizer, training_dtype
+from akd.models.load import load_model, load_tokenizer, training_dtype
 from akd.models.scoring import truncated
 from akd.params import Quantization
 from akd.prompts import store
 from akd.prompts.reading import Reading, load_reading
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.engine import adapted_teacher
 
 Resources = dict[str, float]
 
@@ -76,15 +76,7 @@ def _teacher(
     folder: Path, prompt: Path, texts: Sequence[str], text_tokens: int, batch_size: int
 ) -> Floats:
     adapted = store.load(prompt)
-    model, tokenizer = load_teacher(folder)
-    teacher = transformers_teacher(
-        model,
-        tokenizer,
-        prompt=adapted.prompt,
-        text_tokens=text_tokens,
-        batch_size=batch_size,
-        layers=adapted.layers,
-    )
+    teacher = adapted_teacher(folder, adapted, text_tokens=text_tokens, batch_size=batch_size)
     return adapted.calibrator.probabilities(teacher.score(texts))
 
 

@@ -1,11 +1,14 @@
 """The teacher: an engine that scores text, and the transformers engine."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from akd.models.load import load_teacher
 from akd.models.scoring import TextScorer
+from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
 
@@ -41,6 +44,21 @@ def transformers_teacher(
         text_tokens=text_tokens,
         batch_size=batch_size,
         layers=layers,
+    )
+
+
+def adapted_teacher(
+    folder: Path, adapted: AdaptedPrompt, *, text_tokens: int, batch_size: int
+) -> Teacher:
+    """Load the teacher of a folder with its adapted prompt and the states its calibration reads."""
+    model, tokenizer = load_teacher(folder)
+    return transformers_teacher(
+        model,
+        tokenizer,
+        prompt=adapted.prompt,
+        text_tokens=text_tokens,
+        batch_size=batch_size,
+        layers=adapted.layers,
     )
 
 
