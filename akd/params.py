@@ -88,9 +88,9 @@ class Scorer(_Frozen):
 
 
 class EmbeddingParams(_Frozen):
-    """An embedding: the mean state after the teacher's first `layers` layers."""
+    """An embedding: the mean state at a relative depth of the teacher."""
 
-    layers: Positive
+    depth: Share
     tokens: Positive
 
 

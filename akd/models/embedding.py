@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.console import bar
 from akd.corpus.relevance import Similarity, embedding_similarity, keyword_similarity
-from akd.models.architecture import keep_blocks
+from akd.models.architecture import depth_to_layer, keep_blocks
 from akd.models.batching import batches_by_length, pad_right
 from akd.models.load import load_teacher
 from akd.models.scoring import mean_over, truncated
@@ -64,9 +64,11 @@ def similarity_of(
         case "keywords":
             return keyword_similarity
         case "embedding":
+            model, tokenizer = load_teacher(teacher)
             embedder = MiddleLayerEmbedder(
-                *load_teacher(teacher),
-                layers=embedding.layers,
+                model,
+                tokenizer,
+                layers=depth_to_layer(embedding.depth, model.config.num_hidden_layers),
                 text_tokens=embedding.tokens,
                 batch_size=batch_size,
             )
