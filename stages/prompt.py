@@ -45,7 +45,7 @@ def main(
         beam=search.beam,
         calibration=search.calibration,
         teacher_layers=model.config.num_hidden_layers,
-        chat=tokenizer.chat_template is not None,
+        tokenizer=tokenizer,
         seed=settings.seed,
     )
     store.save(adapted, out)

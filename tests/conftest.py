@@ -49,7 +49,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     words = ["danger", "advice", "harmless", "good", "bad"]
-    bpe.train_from_iterator([*SENTENCES, *(f" {word}" * 4 for word in words)], trainer)
+    words += ["Business", "Entertainment", "Politics", "Sports", "Technology"]
+    bpe.train_from_iterator([*SENTENCES, *(f" {word}" * 9 for word in words)], trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", pad_token="</s>"
     )

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import polars as pl
+from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
@@ -12,9 +13,9 @@ from akd.params import Calibration
 from akd.prompts import calibration as calibrations
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Prompt
+from akd.prompts.template import Prompt, tells_apart
 from akd.records import Scores
-from akd.task import Task
+from akd.task import PromptSeeds, Task
 
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
 """From a prompt, texts and block numbers to scores with the states of those blocks."""
@@ -37,7 +38,7 @@ def adapt(
     beam: int,
     calibration: Calibration,
     teacher_layers: int,
-    chat: bool,
+    tokenizer: PreTrainedTokenizerBase,
     seed: int,
 ) -> tuple[AdaptedPrompt, list[Node]]:
     """Search a prompt on shots and unlabelled articles, then fit its calibration on both.
@@ -48,24 +49,24 @@ def adapt(
         shots: may be empty: then mutual information alone chooses (zero-shot).
         unlabelled: texts for calibration; the first `search_articles` score the candidates.
         teacher_layers: how many blocks the teacher has.
-        chat: whether the teacher has a chat template.
+        tokenizer: of the teacher; label words that it cannot tell apart are left out.
 
     Raises:
-        InputError: if the calibration needs shots and there are none.
+        InputError: if the calibration needs shots and there are none, or no label words fit.
     """
     if calibration.kind in PROBING and not shots:
         raise InputError(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
         )
-    labels = len(task.labels)
+    labels, seeds = len(task.labels), _fitting(task.prompt, tokenizer)
     nodes = search(
-        seed_prompt(task.prompt, labels),
+        seed_prompt(seeds, labels),
         partial(
             neighbours,
-            seeds=task.prompt,
+            seeds=seeds,
             demonstrations=demonstrate(shots, labels, DEMONSTRATION_CHARACTERS),
-            chat=chat,
+            chat=tokenizer.chat_template is not None,
         ),
         lambda prompt, texts: score(prompt, texts, []),
         shots=shots,
@@ -85,6 +86,17 @@ def adapt(
         [shot.label for shot in shots],
     )
     return AdaptedPrompt(prompt, calibrator, layers, task.label_names), nodes
+
+
+def _fitting(seeds: PromptSeeds, tokenizer: PreTrainedTokenizerBase) -> PromptSeeds:
+    """Return the seeds without the label words that begin with one token of this tokenizer."""
+    fitting = [words for words in seeds.verbalizers if tells_apart(words, tokenizer)]
+    if not fitting:
+        raise InputError(
+            "each list of label words has two that begin with the same token of the teacher's "
+            "tokenizer: add other `verbalizers` to task.yaml"
+        )
+    return seeds.model_copy(update={"verbalizers": fitting})
 
 
 def _layers(calibration: Calibration, teacher_layers: int) -> list[int]:

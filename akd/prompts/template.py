@@ -76,13 +76,22 @@ def label_tokens(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int
         InputError: if two words begin with the same token, so that one position cannot tell
             them apart.
     """
-    tokens = [tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in prompt.words]
+    tokens = _first_tokens(prompt.words, tokenizer)
     if len(set(tokens)) < len(tokens):
         raise InputError(
             f"label words {', '.join(prompt.words)}: two begin with the same token of this "
             "tokenizer: choose other verbalizers in task.yaml"
         )
     return tokens
+
+
+def tells_apart(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether the words begin with different tokens, as `label_tokens` needs them."""
+    return len(set(_first_tokens(words, tokenizer))) == len(words)
+
+
+def _first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in words]
 
 
 def _enumerate(prompt: Prompt) -> str:

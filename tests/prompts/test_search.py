@@ -6,11 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 import yaml
+from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.params import Calibration
 from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
-from akd.prompts.search import Shot, demonstrate, neighbours, search, seed_prompt, winner
+from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
+from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Prompt
 from akd.records import Scores
 from akd.task import PromptSeeds, Task
@@ -116,10 +118,10 @@ def test_without_shots_mutual_information_alone_chooses() -> None:
     assert best.score == best.mutual_information
 
 
-def _task() -> Task:
+def _task(seeds: PromptSeeds) -> Task:
     raw = yaml.safe_load((ROOT / "data" / "tasks" / "crisis" / "task.yaml").read_text())
     raw["labels"] = [raw["labels"][0], raw["labels"][2]]
-    return Task.model_validate({**raw, "prompt": SEEDS.model_dump()})
+    return Task.model_validate({**raw, "prompt": seeds.model_dump()})
 
 
 def _calibration(kind: str) -> Calibration:
@@ -133,10 +135,15 @@ def _calibration(kind: str) -> Calibration:
     return Calibration.model_validate({"kind": kind, **grid})
 
 
-def _adapt(shots: Sequence[Shot], calibration: object):
+def _adapt(
+    shots: Sequence[Shot],
+    calibration: Calibration,
+    tokenizer: PreTrainedTokenizerFast,
+    seeds: PromptSeeds = SEEDS,
+) -> tuple[AdaptedPrompt, list[Node]]:
     oracle = Oracle()
     return adapt(
-        _task(),
+        _task(seeds),
         lambda prompt, texts, _layers: oracle(prompt, texts),
         shots=shots,
         unlabelled=FREE,
@@ -146,13 +153,13 @@ def _adapt(shots: Sequence[Shot], calibration: object):
         beam=2,
         calibration=calibration,
         teacher_layers=4,
-        chat=False,
+        tokenizer=tokenizer,
         seed=1,  # type: ignore[arg-type]
     )
 
 
-def test_adapting_ends_in_a_classifier_and_a_tree() -> None:
-    adapted, nodes = _adapt(SHOTS, _calibration("batch"))
+def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizerFast) -> None:
+    adapted, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer)
     found = adapted.calibrator.probabilities(Oracle()(adapted.prompt, ["bad", "good"]))
     assert found.argmax(1).tolist() == [0, 1]
     assert summary(adapted, nodes)["prompts_scored"] == len(tree_rows(nodes)) == 8
@@ -160,6 +167,18 @@ def test_adapting_ends_in_a_classifier_and_a_tree() -> None:
     assert best == sorted(best)
 
 
-def test_a_calibration_that_needs_shots_is_refused_without() -> None:
+def test_a_calibration_that_needs_shots_is_refused_without(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     with pytest.raises(InputError, match="calibration 'auto' needs shots"):
-        _adapt([], _calibration("auto"))
+        _adapt([], _calibration("auto"), tokenizer)
+
+
+def test_label_words_that_one_token_begins_are_left_out(tokenizer: PreTrainedTokenizerFast) -> None:
+    clashing = ["zz1", "zz2"]
+    both = SEEDS.model_copy(update={"verbalizers": [clashing, ["bad", "good"]]})
+    adapted, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer, both)
+    assert {node.prompt.words for node in nodes} == {adapted.prompt.words} == {("bad", "good")}
+    with pytest.raises(InputError, match="add other `verbalizers`"):
+        only = SEEDS.model_copy(update={"verbalizers": [clashing]})
+        _adapt(SHOTS, _calibration("batch"), tokenizer, only)
