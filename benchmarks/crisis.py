@@ -32,7 +32,7 @@ from akd.records import Scores
 from akd.task import load_held_out, load_task
 from akd.teacher.engine import adapted_teacher
 from akd.teacher.label import score_all, signals
-from akd.teacher.store import ScoreStore, fingerprint, store_folder
+from akd.teacher.store import store_of
 from benchmarks.clone import write_result
 
 DATA = Path("data")
@@ -81,10 +81,7 @@ def _scores(texts: list[str]) -> Scores:
         text_tokens=label.article_tokens,
         batch_size=label.batch_size,
     )
-    decides = {"prompt": adapted.prompt.model_dump(mode="json"), "layers": list(adapted.layers)}
-    scores = ScoreStore(
-        store_folder() / fingerprint(DATA / "models" / "teacher", {**decides, "crisis": True})
-    )
+    scores = store_of(DATA / "models" / "teacher", adapted, label.model_dump())
     return score_all(teacher, texts, scores, label.shard_articles)
 
 

@@ -1,0 +1,8 @@
+"""One script a stage; what makes a run repeatable is set here, before any library is loaded."""
+
+import os
+
+# Without these MKL may choose another number of threads, or another order of a sum, under load.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+os.environ.setdefault("MKL_DYNAMIC", "FALSE")
+os.environ.setdefault("OMP_DYNAMIC", "FALSE")

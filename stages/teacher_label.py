@@ -3,12 +3,11 @@
 from akd import console, params
 from akd.console import PathOption
 from akd.io import read_table, replacing, write_json, write_table, write_tensors
-from akd.models.load import compute_dtype
 from akd.prompts import store as prompts
 from akd.records import FILTERED, SIGNAL
 from akd.teacher.engine import adapted_teacher
 from akd.teacher.label import score_all, signals, summary
-from akd.teacher.store import ScoreStore, fingerprint, store_folder
+from akd.teacher.store import store_of
 
 
 def main(
@@ -25,13 +24,7 @@ def main(
     teacher = adapted_teacher(
         models / "teacher", adapted, text_tokens=label.article_tokens, batch_size=label.batch_size
     )
-    decides = {
-        "prompt": adapted.prompt.model_dump(mode="json"),
-        "layers": list(adapted.layers),
-        "dtype": str(compute_dtype()),
-        **label.model_dump(),
-    }
-    store = ScoreStore(store_folder() / fingerprint(models / "teacher", decides))
+    store = store_of(models / "teacher", adapted, label.model_dump())
     scores = score_all(teacher, articles["text"].to_list(), store, label.shard_articles)
     frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
     with replacing(out) as aside:

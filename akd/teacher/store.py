@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from akd.io import read_tensors, write_tensors
+from akd.models.load import compute_dtype
+from akd.prompts.store import AdaptedPrompt
 from akd.records import Scores
 
 
@@ -34,6 +36,23 @@ def fingerprint(model: Path, decides: Mapping[str, Any]) -> str:
             digest.update(file.name.encode())
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()[:32]
+
+
+def store_of(model: Path, adapted: AdaptedPrompt, reading: Mapping[str, Any]) -> "ScoreStore":
+    """Return the store of what this model says under this prompt on this machine.
+
+    Args:
+        model: folder of the resolved model.
+        adapted: prompt, and the blocks whose states are kept.
+        reading: how texts are cut and batched, as plain JSON values.
+    """
+    decides = {
+        "prompt": adapted.prompt.model_dump(mode="json"),
+        "layers": list(adapted.layers),
+        "dtype": str(compute_dtype()),
+        **reading,
+    }
+    return ScoreStore(store_folder() / fingerprint(model, decides))
 
 
 class ScoreStore:
