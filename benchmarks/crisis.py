@@ -24,7 +24,7 @@ from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.contestants import load_student
 from akd.evaluate.predict import student_probabilities
 from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer, training_dtype
+from akd.models.load import load_model, load_tokenizer
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator, fit, select
 from akd.prompts.reading import reading_of
@@ -115,7 +115,7 @@ def _student(
         adapters.write_empty(Path(scratch) / "student")
         for name, phase in settings.distill.phases.items():
             run_phase(
-                load_model(folder, settings.quantization, training_dtype()),
+                load_model(folder, settings.quantization),
                 load_tokenizer(folder),
                 taught,
                 phase,

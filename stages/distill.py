@@ -9,7 +9,7 @@ from akd import console, params
 from akd.console import PathOption
 from akd.distill.phase import read_lessons, run_phase, summary
 from akd.io import write_csv, write_json
-from akd.models.load import load_model, load_tokenizer, training_dtype
+from akd.models.load import load_model, load_tokenizer
 from akd.prompts.reading import reading_of
 from akd.task import load_task
 
@@ -22,7 +22,7 @@ def main(
     """Train the named phase from the adapter in `start`."""
     settings = params.load()
     result = run_phase(
-        load_model(student, settings.quantization, training_dtype()),
+        load_model(student, settings.quantization),
         load_tokenizer(student),
         read_lessons(filtered, signals),
         settings.distill.phases[phase],

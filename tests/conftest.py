@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from akd.prompts.template import Prompt
 from akd.records import ARTICLE, CLEAN
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -33,6 +34,17 @@ SENTENCES = [
     "A fire burned near the harbour while rescue teams searched for missing workers.",
     "The company said profit grew and it will open new shops in spring.",
 ]
+
+PROMPT = Prompt(
+    chat=False,
+    system="",
+    instruction="",
+    article="News: ",
+    cue="\nThis is",
+    words=("danger", "advice", "harmless"),
+    order=(0, 1, 2),
+    demonstrations=(),
+)
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +73,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def tiny_model(family: str, layers: int = 3, seed: int = 0) -> PreTrainedModel:
-    """Return a random model of a real architecture class: width 32, vocabulary padded to 512."""
+def tiny_model(family: str, layers: int = 3, seed: int = 0, width: int = 32) -> PreTrainedModel:
+    """Return a random model of a real architecture class, its vocabulary padded to 512."""
     torch.manual_seed(seed)
     # Weights ten times as large as usual, so that frozen embeddings can tell labels apart.
     std = {"init_std" if family == "opt" else "initializer_range": 0.2}
@@ -70,8 +82,8 @@ def tiny_model(family: str, layers: int = 3, seed: int = 0) -> PreTrainedModel:
     match family:
         case "llama":
             config = LlamaConfig(
-                hidden_size=32,
-                intermediate_size=48,
+                hidden_size=width,
+                intermediate_size=2 * width,
                 num_hidden_layers=layers,
                 num_attention_heads=4,
                 num_key_value_heads=2,
@@ -81,17 +93,17 @@ def tiny_model(family: str, layers: int = 3, seed: int = 0) -> PreTrainedModel:
             model = LlamaForCausalLM(config)
         case "opt":
             config = OPTConfig(
-                hidden_size=32,
-                ffn_dim=48,
+                hidden_size=width,
+                ffn_dim=2 * width,
                 num_hidden_layers=layers,
                 num_attention_heads=4,
                 max_position_embeddings=256,
-                word_embed_proj_dim=32,
+                word_embed_proj_dim=width,
                 **shared,
             )
             model = OPTForCausalLM(config)
         case "gpt2":
-            config = GPT2Config(n_embd=32, n_layer=layers, n_head=4, n_positions=256, **shared)
+            config = GPT2Config(n_embd=width, n_layer=layers, n_head=4, n_positions=256, **shared)
             model = GPT2LMHeadModel(config)
     return model.eval()
 

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.sampling import sample
+from akd.corpus.sampling import balanced_sample
 from akd.errors import InputError
 from akd.records import FILTERED, REJECTED
 from akd.task import Example
@@ -28,8 +28,8 @@ def filter_articles(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Drop gold and shots with their near duplicates, then in two steps what is not relevant.
 
-    The second step scores only what passed the first. Of more than `max_articles` those with the
-    smallest hash of their id stay, a sample that does not depend on the order of the rows.
+    The second step scores only what passed the first. Of more than `max_articles` a sample stays
+    that has as many of each domain as there are, and does not depend on the order of the rows.
 
     Args:
         articles: `records.CLEAN`.
@@ -61,7 +61,7 @@ def filter_articles(
         low = [value < threshold for value in values]
         details = [f"{column} {value:.3f} is below {threshold}" for value in values]
         kept = keep(kept, [reason if is_low else "" for is_low in low], details)
-    kept = keep(kept, *_over_budget(kept["id"].to_list(), max_articles))
+    kept = keep(kept, *_over_budget(kept, max_articles))
     if kept.is_empty():
         counts = pl.concat(rejected)["reason"].value_counts(sort=True).rows()
         told = ", ".join(f"{count} {reason}" for reason, count in counts) or "there was none"
@@ -96,7 +96,8 @@ def _held_out(
     return reasons, details
 
 
-def _over_budget(ids: Sequence[str], max_articles: int) -> tuple[list[str], list[str]]:
-    allowed = set(sample(ids, max_articles))
+def _over_budget(articles: pl.DataFrame, max_articles: int) -> tuple[list[str], list[str]]:
+    ids, domains = articles["id"].to_list(), articles["domain"].to_list()
+    allowed = set(balanced_sample(ids, domains, max_articles))
     reasons = ["" if row in allowed else "over_budget" for row in range(len(ids))]
     return reasons, [f"more than {max_articles} articles" for _ in ids]

@@ -66,8 +66,8 @@ def run_phase(
         partial(_loss, groups=coarse_groups if coarse else None, temperature=phase.temperature),
         pad_token=int(tokenizer.pad_token_id),
         epochs=phase.epochs,
+        optimizer=optimizer,
         seed=seed,
-        **optimizer.model_dump(),
     )
     with replacing(out) as aside:
         adapters.save(student.language_model, aside)

@@ -1,5 +1,6 @@
 """Training: one phase of soft cross-entropy on stored signals, through the Hugging Face Trainer."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,10 +9,11 @@ import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments
 
 from akd.errors import InputError
 from akd.models.batching import pad_right
+from akd.params import OptimizerParams
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From class logits (batch, labels) and targets (batch, targets) to a scalar."""
@@ -50,12 +52,7 @@ def train(
     *,
     pad_token: int,
     epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    schedule: str,
-    warmup: float,
-    weight_decay: float,
-    max_gradient_norm: float,
+    optimizer: OptimizerParams,
     seed: int,
 ) -> list[dict[str, float]]:
     """Train the trainable parameters of the student in place.
@@ -65,7 +62,6 @@ def train(
         sequences: tokens of each article, the decision position last.
         targets: distribution of the teacher (n, targets).
         loss: compares logits with targets.
-        warmup: share of the steps.
 
     Returns:
         The loss curve: step and mean loss since the step before, in nats.
@@ -73,38 +69,43 @@ def train(
     Raises:
         InputError: if the loss is no longer finite.
     """
-    set_seed(seed)
     dataset = Dataset.from_dict({"tokens": list(sequences), "targets": targets.tolist()})
-    steps = epochs * -(-len(dataset) // batch_size)
     with TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=epochs,
-            per_device_train_batch_size=batch_size,
-            learning_rate=learning_rate,
-            lr_scheduler_type=schedule,
-            warmup_steps=round(warmup * steps),
-            weight_decay=weight_decay,
-            max_grad_norm=max_gradient_norm,
-            optim="adamw_torch",
-            logging_steps=max(1, steps // 40),
-            save_strategy="no",
-            remove_unused_columns=False,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            report_to="none",
-            disable_tqdm=False,
-            seed=seed,
-        )
         trainer = DistillationTrainer(
             loss=loss,
             model=student,
-            args=arguments,
+            args=_arguments(scratch, len(dataset), epochs, optimizer, seed),
             train_dataset=dataset,
             data_collator=_collator(pad_token),
         )
         trainer.train()
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     return [{"step": entry["step"], "loss": float(entry["loss"])} for entry in history]
+
+
+def _arguments(
+    scratch: str, articles: int, epochs: int, optimizer: OptimizerParams, seed: int
+) -> TrainingArguments:
+    steps = epochs * math.ceil(articles / optimizer.batch_size)
+    return TrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=epochs,
+        per_device_train_batch_size=optimizer.batch_size,
+        learning_rate=optimizer.learning_rate,
+        lr_scheduler_type=optimizer.schedule,
+        warmup_steps=round(optimizer.warmup * steps),
+        weight_decay=optimizer.weight_decay,
+        max_grad_norm=optimizer.max_gradient_norm,
+        optim="adamw_torch",
+        logging_steps=max(1, steps // 40),
+        save_strategy="no",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=False,
+        full_determinism=True,
+        seed=seed,
+    )
 
 
 def _collator(pad_token: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]]:

@@ -12,7 +12,7 @@ from akd.evaluate.metrics import Floats
 from akd.evaluate.predict import student_probabilities
 from akd.evaluate.resources import folder_mb, rate
 from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer, training_dtype
+from akd.models.load import load_model, load_tokenizer
 from akd.models.scoring import truncated
 from akd.params import Quantization
 from akd.prompts import store
@@ -26,7 +26,7 @@ def load_student(
     folder: Path, adapter: Path, quantization: Quantization
 ) -> tuple[PeftModel, PreTrainedTokenizerBase, Reading]:
     """Load the student with its adapter, its tokenizer, and how it is to be asked."""
-    model = adapters.load(load_model(folder, quantization, training_dtype()), adapter)
+    model = adapters.load(load_model(folder, quantization), adapter)
     return model, load_tokenizer(folder), load_reading(adapter)
 
 

@@ -57,17 +57,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(
-    folder: Path, quantization: Quantization, dtype: torch.dtype | None = None
-) -> PreTrainedModel:
+def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
     """Load a resolved causal language model onto this machine's device, in evaluation mode.
 
     Args:
         folder: what the models stage wrote.
         quantization: of this model alone: a quantised student never quantises the teacher.
-        dtype: of weights and compute; None is `compute_dtype()`.
     """
-    dtype = dtype or compute_dtype()
+    dtype = compute_dtype()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
@@ -97,11 +94,3 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
 def load_teacher(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a teacher, never quantised with its student, and its tokenizer."""
     return load_model(folder, Quantization(kind="none")), load_tokenizer(folder)
-
-
-def training_dtype() -> torch.dtype:
-    """Return the dtype of a student's frozen weights: bfloat16 on CUDA, float32 on a CPU.
-
-    A student is small; on a CPU its gradients are kept exact.
-    """
-    return torch.bfloat16 if torch.cuda.is_available() else torch.float32

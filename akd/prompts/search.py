@@ -1,12 +1,13 @@
 """Prompt search: explore, perturb, test, iterate, and keep the whole tree ([ANON] 2.1, A.2)."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from scipy.stats import sem
 
 from akd.console import progress
 from akd.prompts.calibration import Array, batch_prior, class_log_probabilities
@@ -29,15 +30,29 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Node:
+class Measured:
+    """How a prompt does on shots and unlabelled articles.
+
+    Attributes:
+        log_probability: mean of `shot_log_probabilities`.
+        mutual_information: H(mean p) - mean H(p) over unlabelled articles, in nats.
+        accuracy: on the same shots; reported, never decisive (its standard error is ~10 points).
+        shot_log_probabilities: of the label of each shot (by its number) that the prompt does not
+            show, at the temperature that suits the other shots (leave-one-out).
+    """
+
+    log_probability: float
+    mutual_information: float
+    accuracy: float
+    shot_log_probabilities: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node(Measured):
     """A scored prompt of the search tree; the seed has no parent (-1).
 
     Attributes:
         score: log_probability + w * mutual_information; only the latter without shots.
-        log_probability: mean over the shots that the prompt does not show, of their label, at
-            the temperature that suits the other shots (leave-one-out).
-        mutual_information: H(mean p) - mean H(p) over unlabelled articles, in nats.
-        accuracy: on the same shots; reported, never decisive (its standard error is ~10 points).
     """
 
     number: int
@@ -45,9 +60,6 @@ class Node:
     operator: str
     prompt: Prompt
     score: float
-    log_probability: float
-    mutual_information: float
-    accuracy: float
 
 
 def seed_prompt(seeds: PromptSeeds, labels: int) -> Prompt:
@@ -141,14 +153,39 @@ def search(
         parent, operator, prompt = frontier.pop()
         seen.add(prompt)
         measured = _measure(prompt, score, shots, unlabelled, calibrated)
-        total = measured[0] + mutual_information_weight * measured[1]
-        nodes.append(Node(number, parent, operator, prompt, total, *measured))
+        information = mutual_information_weight * measured.mutual_information
+        total = measured.log_probability + information
+        nodes.append(
+            Node(
+                number=number,
+                parent=parent,
+                operator=operator,
+                prompt=prompt,
+                score=total,
+                **vars(measured),
+            )
+        )
     return nodes
 
 
 def winner(nodes: Sequence[Node]) -> Node:
-    """Return the node with the highest score, the earliest on ties."""
-    return max(nodes, key=lambda node: (node.score, -node.number))
+    """Return the best-scored node that beats the seed beyond noise; the seed if there is none."""
+    seed, *others = nodes
+    better = [node for node in others if _beats(node, seed)]
+    return max([seed, *better], key=lambda node: (node.score, -node.number))
+
+
+def _beats(node: Node, seed: Node) -> bool:
+    """Return whether the paired gain on the shots exceeds its standard error.
+
+    Each prompt is asked about the same few shots: most differences between prompts are luck, and
+    the seed is a person's best guess. Without shots the mutual information alone decides.
+    """
+    common = sorted(node.shot_log_probabilities.keys() & seed.shot_log_probabilities.keys())
+    if len(common) < 2:
+        return node.score > seed.score
+    gains = [node.shot_log_probabilities[n] - seed.shot_log_probabilities[n] for n in common]
+    return bool(np.mean(gains) > sem(gains))
 
 
 def _measure(
@@ -157,22 +194,25 @@ def _measure(
     shots: Sequence[Shot],
     unlabelled: Sequence[str],
     calibrated: bool,
-) -> tuple[float, float, float]:
-    """Return log-probability, mutual information and accuracy of a prompt."""
+) -> Measured:
+    """Ask about the unlabelled articles and the shots that the prompt does not show."""
     shown = {demonstration.shot for demonstration in prompt.demonstrations}
-    asked = [shot for number, shot in enumerate(shots) if number not in shown]
-    scores = score(prompt, [*unlabelled, *(shot.text for shot in asked)])
+    asked = [number for number in range(len(shots)) if number not in shown]
+    scores = score(prompt, [*unlabelled, *(shots[number].text for number in asked)])
     logits = class_log_probabilities(scores)
     if calibrated:
         logits = logits - batch_prior(scores)
     free, told = logits[: len(unlabelled)], logits[len(unlabelled) :]
     if not asked:
-        return 0.0, _information(free), 0.0
-    labels = np.array([shot.label for shot in asked])
-    temperature = _temperature(told, labels)
-    log_probability = _leave_one_out_log_probability(told, labels)
-    accuracy = float((told.argmax(axis=1) == labels).mean())
-    return log_probability, _information(free / temperature), accuracy
+        return Measured(0.0, _information(free), 0.0, {})
+    labels = np.array([shots[number].label for number in asked])
+    log_probabilities = _leave_one_out_log_probabilities(told, labels)
+    return Measured(
+        log_probability=float(np.mean(log_probabilities)),
+        mutual_information=_information(free / _temperature(told, labels)),
+        accuracy=float((told.argmax(axis=1) == labels).mean()),
+        shot_log_probabilities=dict(zip(asked, log_probabilities, strict=True)),
+    )
 
 
 def _temperature(logits: Array, labels: NDArray[np.int_]) -> float:
@@ -180,8 +220,8 @@ def _temperature(logits: Array, labels: NDArray[np.int_]) -> float:
     return max(TEMPERATURES, key=lambda t: mean_log_p(logits / t, labels))
 
 
-def _leave_one_out_log_probability(logits: Array, labels: NDArray[np.int_]) -> float:
-    """Return the mean log-probability of each label at the temperature of all the others.
+def _leave_one_out_log_probabilities(logits: Array, labels: NDArray[np.int_]) -> list[float]:
+    """Return the log-probability of each label at the temperature of all the others.
 
     How peaked a prompt is says nothing of how well it orders: without a temperature of its own
     the flattest prompt would win.
@@ -192,7 +232,7 @@ def _leave_one_out_log_probability(logits: Array, labels: NDArray[np.int_]) -> f
         temperature = _temperature(logits[rest], labels[rest])
         alone = logits[[left_out]] / temperature
         values.append(mean_log_p(alone, labels[[left_out]]))
-    return float(np.mean(values))
+    return values
 
 
 def _information(logits: Array) -> float:

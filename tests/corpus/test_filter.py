@@ -8,7 +8,7 @@ from akd.corpus import relevance
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.examples import balanced
 from akd.corpus.filter import filter_articles
-from akd.corpus.sampling import sample
+from akd.corpus.sampling import balanced_sample, sample
 from akd.errors import InputError
 from akd.task import Example
 from tests.conftest import SENTENCES, article, clean_articles
@@ -68,6 +68,15 @@ def test_the_budget_is_a_sample_independent_of_row_order() -> None:
     second, _ = _filter(TABLE.reverse(), max_articles=2)
     assert set(first["id"]) == set(second["id"])
     assert rejected["reason"].to_list() == ["over_budget"] * 3
+
+
+def test_the_budget_gives_each_domain_its_share() -> None:
+    groups = ["many"] * 20 + ["few"] * 3 + ["one"]
+    ids = [f"id{n}" for n in range(len(groups))]
+    for size, wanted in ((6, (3, 2, 1)), (12, (8, 3, 1)), (50, (20, 3, 1))):
+        chosen = [groups[row] for row in balanced_sample(ids, groups, size)]
+        assert tuple(chosen.count(name) for name in ("many", "few", "one"))[1:] == wanted[1:]
+        assert len(chosen) == sum(wanted)
 
 
 def test_a_filter_that_keeps_nothing_says_why() -> None:

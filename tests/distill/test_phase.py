@@ -15,21 +15,10 @@ from akd.evaluate.predict import student_probabilities
 from akd.models import adapters
 from akd.params import LoraAdapter, OptimizerParams, Phase
 from akd.prompts.reading import Reading
-from akd.prompts.template import Prompt
 from akd.records import SIGNAL
-from tests.conftest import SENTENCES, article, clean_articles, tiny_model
+from tests.conftest import PROMPT, SENTENCES, article, clean_articles, tiny_model
 
 LABELS = ["risk", "caution", "safe"]
-PROMPT = Prompt(
-    chat=False,
-    system="",
-    instruction="",
-    article="",
-    cue=":",
-    words=("danger", "advice", "harmless"),
-    order=(0, 1, 2),
-    demonstrations=(),
-)
 READING = Reading(PROMPT, LABELS, 12)
 LORA = LoraAdapter(kind="lora", r=8, alpha=16, dropout=0.0, targets="all-linear")
 ADAMW = OptimizerParams(
@@ -130,7 +119,7 @@ def test_a_coarse_phase_learns_the_groups_and_the_next_one_the_classes(
     coarse = _predict(tmp_path, tokenizer, "phase-1")
     safe = [label == 2 for label in TRUTH]
     assert (coarse[:, 2] > 0.5).tolist() == safe
-    first = _run(tmp_path, tokenizer, "phase-2", _phase(epochs=15), start="phase-1")
+    first = _run(tmp_path, tokenizer, "phase-2", _phase(), start="phase-1")
     assert _predict(tmp_path, tokenizer, "phase-2").argmax(1).tolist() == TRUTH
     assert summary(first)["articles"] == 8
 
@@ -160,5 +149,5 @@ def test_a_loss_that_is_not_finite_stops_with_the_step() -> None:
             pad_token=0,
             epochs=1,
             seed=1,
-            **ADAMW.model_dump(),
+            optimizer=ADAMW,
         )

@@ -19,7 +19,7 @@ def test_a_local_model_and_a_student_cut_out_of_it(teacher_folder: Path, tmp_pat
     for name in ("s", "again"):
         resolve(pruned, tmp_path / name, teacher=tmp_path / "t")
     teacher, _ = load_teacher(tmp_path / "t")
-    student = load_model(tmp_path / "s", PLAIN, torch.float32)
+    student = load_model(tmp_path / "s", PLAIN)
     assert student.config.num_hidden_layers == 2
     kept = teacher.model.layers[2].mlp.up_proj.weight
     assert torch.equal(student.model.layers[1].mlp.up_proj.weight, kept.float())

@@ -9,8 +9,8 @@ from akd.errors import InputError
 from akd.params import Calibration
 from akd.prompts import store
 from akd.prompts.calibration import class_log_probabilities, fit, select
-from akd.prompts.template import Prompt
 from akd.records import Scores
+from tests.conftest import PROMPT
 
 GRID = {
     "articles": 60,
@@ -96,22 +96,12 @@ def test_two_classes_have_two_rows() -> None:
 def test_an_adapted_prompt_comes_back(tmp_path: Path) -> None:
     scores = _scores(TRUTH, says=1.0, knows=4.0, seed=1)
     calibrator = fit(AUTO, scores, select(scores, range(18)), TRUTH[:18].tolist())
-    prompt = Prompt(
-        chat=False,
-        system="",
-        instruction="",
-        article="",
-        cue=":",
-        words=("a", "b", "c"),
-        order=(0, 1, 2),
-        demonstrations=(),
-    )
     for name in ("one", "two"):
         store.save(
-            store.AdaptedPrompt(prompt, calibrator, [4, 9], ["x", "y", "z"]), tmp_path / name
+            store.AdaptedPrompt(PROMPT, calibrator, [4, 9], ["x", "y", "z"]), tmp_path / name
         )
     again = store.load(tmp_path / "one")
-    assert again.prompt == prompt
+    assert again.prompt == PROMPT
     np.testing.assert_array_equal(
         again.calibrator.probabilities(scores), calibrator.probabilities(scores)
     )

@@ -73,6 +73,28 @@ def test_the_search_finds_the_words_and_the_cue() -> None:
     assert best.accuracy == 1.0
 
 
+def _node(number: int, log_probabilities: Sequence[float]) -> Node:
+    return Node(
+        number=number,
+        parent=number - 1,
+        operator="paraphrase",
+        prompt=seed_prompt(SEEDS, 2),
+        score=float(np.mean(log_probabilities)),
+        log_probability=float(np.mean(log_probabilities)),
+        mutual_information=0.0,
+        accuracy=0.5,
+        shot_log_probabilities=dict(enumerate(log_probabilities)),
+    )
+
+
+def test_a_lucky_prompt_does_not_replace_the_seed() -> None:
+    seed = _node(0, [-1.0, -1.0, -1.0, -1.0])
+    lucky = _node(1, [-0.1, -1.6, -0.2, -1.9])  # better by less than its standard error
+    better = _node(2, [-0.98, -0.97, -0.99, -0.98])
+    assert winner([seed, lucky]) == seed
+    assert winner([seed, lucky, better]) == better
+
+
 def test_each_prompt_is_scored_once_and_the_budget_holds() -> None:
     nodes, oracle = _search(6)
     assert len(oracle.asked) == len(set(oracle.asked)) == len(nodes) == 6

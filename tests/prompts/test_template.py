@@ -6,16 +6,15 @@ from transformers import PreTrainedTokenizerFast
 from akd.errors import InputError
 from akd.prompts.reading import Reading, load_reading, save_reading
 from akd.prompts.template import Demonstration, Prompt, label_tokens, render
+from tests.conftest import PROMPT
 
-PLAIN = Prompt(
-    chat=False,
-    system="Be brief.",
-    instruction="Classify as {labels}.",
-    article="News: ",
-    cue="\nThis is",
-    words=("danger", "advice", "harmless"),
-    order=(2, 1, 0),
-    demonstrations=(Demonstration(shot=3, text="Fire.", label=0),),
+PLAIN = PROMPT.model_copy(
+    update={
+        "system": "Be brief.",
+        "instruction": "Classify as {labels}.",
+        "order": (2, 1, 0),
+        "demonstrations": (Demonstration(shot=3, text="Fire.", label=0),),
+    }
 )
 
 

@@ -8,23 +8,12 @@ import pytest
 
 from akd.models.load import load_teacher
 from akd.prompts.calibration import Calibrator
-from akd.prompts.template import Prompt
 from akd.records import SIGNAL, Scores
 from akd.teacher.engine import Teacher, transformers_teacher
 from akd.teacher.label import score_all, signals, summary
 from akd.teacher.store import ScoreStore, fingerprint, store_folder
-from tests.conftest import SENTENCES
+from tests.conftest import PROMPT, SENTENCES
 
-PROMPT = Prompt(
-    chat=False,
-    system="",
-    instruction="",
-    article="News: ",
-    cue="\nThis is",
-    words=("danger", "advice", "harmless"),
-    order=(0, 1, 2),
-    demonstrations=(),
-)
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
 
 
