@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from akd.distill.curriculum import easiest, group_probabilities
 from akd.distill.losses import group_logits, soft_cross_entropy
@@ -52,6 +52,7 @@ def run_phase(
         lessons: text and signals of the articles, see `lessons_of`.
         coarse_groups: for each label its group in the simpler task.
     """
+    set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
     chosen = easiest(lessons, phase.share)
     student = StudentClassifier(
         adapters.attach(model, adapter, start, train=True), reading.label_tokens(tokenizer)

@@ -70,8 +70,10 @@ def _run(
     family: str = "llama",
 ) -> PhaseResult:
     adapters.write_empty(tmp_path / "student")
+    model = tiny_model(family)
+    torch.seed()  # what was drawn before a phase must not matter to it
     return run_phase(
-        tiny_model(family),
+        model,
         tokenizer,
         _lessons(),
         phase,

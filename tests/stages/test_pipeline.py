@@ -204,8 +204,4 @@ def test_another_task_and_pair_compare_with_the_first(reproduced: Path) -> None:
     assert "student.accuracy" in shown
     assert "bbc-topics" in shown
     _run(reproduced, "dvc", "repro", "--force")
-    # A phase of training differed once in eight runs on a loaded machine; what comes before it is
-    # compared here, training itself in tests/distill/test_phase.py.
-    again = _outputs(reproduced)
-    for name in ("raw", "clean", "models", "filtered", "prompt", "signals"):
-        assert again[f"data/{name}"] == first[f"data/{name}"]
+    assert _outputs(reproduced) == first
