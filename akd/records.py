@@ -21,7 +21,12 @@ _ARTICLE: _Columns = {
 ARTICLE = pl.Schema(_ARTICLE)
 """One article as fetched. Missing text is the empty string, never null."""
 
-_CLEAN: _Columns = {**_ARTICLE, "language": pl.String, "language_probability": pl.Float64}
+_CLEAN: _Columns = {
+    **_ARTICLE,
+    "language": pl.String,
+    "language_probability": pl.Float64,
+    "language_backend": pl.String,  # langdetect or fasttext
+}
 CLEAN = pl.Schema(_CLEAN)
 """One article after cleaning: `text` is title and lead, `language` is ISO 639-1 or `und`."""
 

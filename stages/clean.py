@@ -1,28 +1,33 @@
 """clean: clean texts, detect languages, drop duplicates; every rejected row keeps its reason."""
 
+import polars as pl
+
 from akd import console, params
 from akd.console import PathOption
 from akd.corpus.clean import clean
-from akd.corpus.duplicates import NearDuplicateIndex
+from akd.corpus.preparation import Preparation
 from akd.corpus.report import counts
-from akd.io import read_table, write_json, write_tables
-from akd.records import ARTICLE, CLEAN, REJECTED
+from akd.io import write_json
 
 
 def main(raw: PathOption, out: PathOption, metrics: PathOption) -> None:
     """Clean the fetched articles into `out`/articles and `out`/rejected."""
     settings = params.load()
-    limits = settings.clean
-    kept, rejected = clean(
-        read_table(raw, ARTICLE),
+    limits, duplicates = settings.clean, settings.clean.duplicates
+    preparation = Preparation(
         min_characters=limits.min_characters,
         max_characters=limits.max_characters,
-        languages=limits.languages,
-        language_characters=limits.language_characters,
-        duplicates=NearDuplicateIndex(**limits.duplicates.model_dump(), seed=settings.seed),
-        workers=console.workers(),
+        languages=tuple(limits.languages),
+        backend=limits.language.backend,
+        language_characters=limits.language.characters,
+        sure=limits.language.sure,
+        permutations=duplicates.permutations,
+        shingle=duplicates.shingle,
+        seed=settings.seed,
     )
-    write_tables(out, {"articles": (kept, CLEAN), "rejected": (rejected, REJECTED)})
+    clean(raw, out, preparation, similarity=duplicates.similarity, workers=console.workers())
+    kept = pl.read_parquet(out / "articles" / "*.parquet", columns=["domain", "language"])
+    rejected = pl.read_parquet(out / "rejected" / "*.parquet", columns=["domain", "reason"])
     write_json(metrics, counts(kept, rejected))
 
 

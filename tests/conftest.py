@@ -142,5 +142,6 @@ def articles(*rows: dict[str, str]) -> pl.DataFrame:
 
 def clean_articles(*rows: dict[str, str]) -> pl.DataFrame:
     """Return a table of articles as cleaned, all of them English."""
-    full = [{"language": "en", "language_probability": 1.0, **row} for row in rows]
+    found = {"language": "en", "language_probability": 1.0, "language_backend": "langdetect"}
+    full = [{**found, **row} for row in rows]
     return pl.DataFrame(full, schema=CLEAN)

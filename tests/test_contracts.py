@@ -25,6 +25,7 @@ FLOORS = [
     {"task", "records"},
     {"io", "console"},
     {"params"},
+    {"pairs"},
     {"wheels"},
     {"errors"},
 ]

@@ -1,94 +1,112 @@
-"""Clean: one pass over the articles that keeps each or rejects it with a reason."""
+"""Clean: shard by shard in processes, then one look across shards; each row is kept or rejected.
 
-from collections.abc import Callable, Sequence
+First pass: texts, languages, signatures, in parallel and at flat memory (`preparation`). Then who
+repeats whom, from signatures alone (`deduplication`). Second pass: write kept and rejected rows.
+"""
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from akd.console import progress
-from akd.corpus.cleaning import clean_text, lead
-from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.language import detect
+from akd.console import bar
+from akd.corpus.deduplication import find_duplicates
+from akd.corpus.preparation import Part, Preparation, prepare
+from akd.io import replacing, table_shards
 from akd.records import CLEAN, REJECTED
 
-Verdict = tuple[str, str]
-"""Reason and detail; an empty reason keeps the article."""
+ROWS_PER_PART = 2_000  # what a process holds at once
+PARTS_PER_SHARD = 10
 
 
-def clean(
-    articles: pl.DataFrame,
-    *,
-    min_characters: int,
-    max_characters: int,
-    languages: Sequence[str],
-    language_characters: int,
-    duplicates: NearDuplicateIndex,
-    workers: int,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Clean the texts, detect languages, drop what is too short, foreign or there twice.
+def clean(raw: Path, out: Path, settings: Preparation, *, similarity: float, workers: int) -> None:
+    """Clean the articles of `raw` into the tables `out`/articles and `out`/rejected.
 
-    Of several articles with one id or text the one with the smallest id is kept, so that the
-    result does not depend on the order of the rows. No `languages` means all of them.
+    Of several articles with one id or text, or with nearly the same text, the one with the
+    smallest id is kept: the result does not depend on the order of the rows.
 
-    Returns:
-        The kept articles (`records.CLEAN`, by id) and the rejected ones (`records.REJECTED`).
+    Raises:
+        InputError: if `raw` holds no table.
     """
-    raw = articles.sort("id", "source", "title", "text")
-    rows = progress(
-        raw.select("title", "text").iter_rows(),
-        description="clean",
-        unit="article",
-        total=raw.height,
-    )
-    parts = [(clean_text(title), clean_text(text)) for title, text in rows]
-    texts = [lead(title, text, max_characters) for title, text in parts]
-    found = detect(texts, language_characters, workers)
-    cleaned = raw.with_columns(
-        pl.Series("title", [title for title, _ in parts], pl.String),
-        pl.Series("text", texts, pl.String),
-        pl.Series("language", [language for language, _ in found], pl.String),
-        pl.Series("language_probability", [p for _, p in found], pl.Float64),
-    )
-
-    def unfit(text: str, language: str) -> Verdict:
-        if not text:
-            return "empty", "no text is left after cleaning"
-        if len(text) < min_characters:
-            return "too_short", f"{len(text)} of at least {min_characters} characters"
-        if languages and language not in languages:
-            return "language", language
-        return "", ""
-
-    verdicts = _verdicts(cleaned, unfit, duplicates)
-    judged = cleaned.with_columns(
-        pl.Series("reason", [reason for reason, _ in verdicts], pl.String),
-        pl.Series("detail", [detail for _, detail in verdicts], pl.String),
-    )
-    kept = judged.filter(pl.col("reason") == "").select(CLEAN.names())
-    return kept, judged.filter(pl.col("reason") != "").select(REJECTED.names())
+    parts = list(_parts(table_shards(raw)))
+    with TemporaryDirectory() as folder, replacing(out) as aside:
+        scratch = Path(folder)
+        _prepare_all(parts, scratch, settings, workers)
+        prepared = sorted(scratch.glob("*.parquet"))
+        duplicates = find_duplicates(
+            pl.concat([_fit(path) for path in prepared]),
+            partial(_column, sorted(scratch.glob("*.npy"))),
+            permutations=settings.permutations,
+            similarity=similarity,
+        )
+        kept, rejected = _write(prepared, duplicates, aside)
+    if kept + rejected != sum(part.rows for part in parts):
+        raise RuntimeError(f"{raw}: rows in are not kept + rejected")
 
 
-def _verdicts(
-    cleaned: pl.DataFrame,
-    unfit: Callable[[str, str], Verdict],
-    duplicates: NearDuplicateIndex,
-) -> list[Verdict]:
-    """Judge the rows in order; a row is a duplicate only of one that was kept before it."""
-    verdicts: list[Verdict] = []
-    ids: set[str] = set()
-    by_text: dict[str, str] = {}
-    by_number: list[str] = []
-    for key, text, language in cleaned.select("id", "text", "language").iter_rows():
-        verdict = unfit(text, language)
-        if not verdict[0]:
-            if key in ids:
-                verdict = "duplicate_id", key
-            elif text in by_text:
-                verdict = "exact_duplicate", by_text[text]
-            elif (number := duplicates.find_or_add(text)) is not None:
-                verdict = "near_duplicate", by_number[number]
-            else:
-                ids.add(key)
-                by_text[text] = key
-                by_number.append(key)
-        verdicts.append(verdict)
-    return verdicts
+def _parts(shards: Sequence[Path]) -> Iterator[Part]:
+    number = 0
+    for shard in shards:
+        height = pl.scan_parquet(shard).select(pl.len()).collect().item()
+        for start in range(0, max(height, 1), ROWS_PER_PART):
+            yield Part(shard, start, min(ROWS_PER_PART, height - start), number)
+            number += 1
+
+
+def _prepare_all(parts: Sequence[Part], scratch: Path, settings: Preparation, workers: int) -> None:
+    total = sum(part.rows for part in parts)
+    work = partial(prepare, scratch=scratch, settings=settings)
+    with (
+        ProcessPoolExecutor(min(workers, len(parts)), get_context("spawn")) as pool,
+        bar(description="clean", unit="article", total=total) as progress,
+    ):
+        for rows in pool.map(work, parts):
+            progress.update(rows)
+
+
+def _fit(path: Path) -> pl.DataFrame:
+    fit = pl.scan_parquet(path).filter(pl.col("reason") == "")
+    return fit.select("id", "text_hash").collect()
+
+
+def _column(paths: Sequence[Path], number: int) -> NDArray[np.uint32]:
+    """Read one column of the signatures of all parts; the files are mapped for that moment only."""
+    return np.concatenate([np.load(path, mmap_mode="r")[number] for path in paths])
+
+
+def _write(prepared: Sequence[Path], duplicates: pl.DataFrame, out: Path) -> tuple[int, int]:
+    """Write kept and rejected rows, a few parts a shard; return how many there are of each."""
+    for name in ("articles", "rejected"):
+        (out / name).mkdir()
+    fit_before, counts = 0, [0, 0]
+    for number, paths in enumerate(_groups(prepared)):
+        rows = pl.concat([pl.read_parquet(path) for path in paths])
+        is_fit = pl.col("reason") == ""
+        rows = rows.with_columns(
+            pl.when(is_fit).then(is_fit.cum_sum() - 1 + fit_before).cast(pl.UInt32).alias("row")
+        )
+        fit_before += rows.select(is_fit.sum()).item()
+        judged = rows.join(duplicates, on="row", how="left", maintain_order="left").with_columns(
+            pl.coalesce("reason_right", "reason").alias("reason"),
+            pl.coalesce("detail_right", "detail").alias("detail"),
+        )
+        tables = {
+            "articles": judged.filter(is_fit).select(CLEAN.names()),
+            "rejected": judged.filter(~is_fit).select(REJECTED.names()),
+        }
+        for position, (name, table) in enumerate(tables.items()):
+            path = out / name / f"part-{number:05d}.parquet"
+            table.write_parquet(path, compression="zstd")
+            counts[position] += table.height
+    return counts[0], counts[1]
+
+
+def _groups(paths: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
+    for start in range(0, len(paths), PARTS_PER_SHARD):
+        yield tuple(paths[start : start + PARTS_PER_SHARD])

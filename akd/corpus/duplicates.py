@@ -1,12 +1,8 @@
 """Near duplicates by MinHash over word 3-shingles (Broder 1997) and banded LSH."""
 
-import re
-from collections.abc import Sequence
-
 from rensa import RMinHash, RMinHashLSH
 
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
-"""A word, or one character of a script that writes without spaces."""
+from akd.corpus.signatures import rows_per_band, shingles
 
 
 class NearDuplicateIndex:
@@ -21,8 +17,8 @@ class NearDuplicateIndex:
         self._shingle = shingle
         self._similarity = similarity
         self._seed = seed
-        # Two rows a band find pairs down to a Jaccard index of 0.3; each is verified afterwards.
-        self._lsh = RMinHashLSH(similarity, permutations, permutations // 2)
+        bands = permutations // rows_per_band(permutations, similarity)
+        self._lsh = RMinHashLSH(similarity, permutations, bands)  # each pair is verified afterwards
         self._hashes: list[RMinHash] = []
 
     def add(self, text: str) -> int:
@@ -55,10 +51,3 @@ class NearDuplicateIndex:
         minhash = RMinHash(self._permutations, self._seed)
         minhash.update(shingles(text, self._shingle))
         return minhash
-
-
-def shingles(text: str, size: int) -> Sequence[str]:
-    """Return the runs of `size` tokens of a text; a shorter text is one shingle."""
-    tokens = _TOKEN.findall(text.casefold())
-    runs = [" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
-    return runs or [" ".join(tokens)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.cleaning import clean_text, lead
+from akd.corpus.cleaning import article_text
 from akd.errors import InputError
 from akd.io import read_table
 from akd.records import CLEAN, REJECTED
@@ -38,7 +38,7 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     rows = []
     for example in examples:
         article = known.get(example.id, {"text": "", "domain": "", "language": ""})
-        own = lead(clean_text(example.title), clean_text(example.text), max_characters)
+        own = article_text(example.title, example.text, max_characters)
         text = own if example.text else article["text"]
         rows.append((example.id, example.label, text, *(article[name] for name in _META)))
     columns = ["id", "label", "text", *_META]
