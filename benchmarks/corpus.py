@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from akd.corpus.fetch import fetch
+from akd.corpus.sources import wheel
 from akd.records import ARTICLE
+from akd.sources import WheelSource
 from akd.task import load_task
 
 SENTENCES = 16  # about the length of a news article
@@ -48,7 +49,8 @@ def build(rows: int, out: Path, seed: int) -> None:
 def _pools() -> Iterator[list[str]]:
     """Yield the sentences of each language: English nine times, so that nine in ten are English."""
     sources = load_task(Path("data/tasks/crisis/task.yaml")).sources
-    news = fetch(sources, Path("."), 10_000)
+    rows = [row for s in sources if isinstance(s, WheelSource) for row in wheel.read(s)]
+    news = pl.DataFrame(rows)
     english = news.filter(pl.col("language_hint") == "en")["text"].str.split(". ").explode()
     chinese = news.filter(pl.col("language_hint") == "zh")["text"].str.split("。").explode()
     longer = [

@@ -8,12 +8,13 @@ this script does, and what it writes. Run after `dvc repro clean -S task=bbc-top
 
 from pathlib import Path
 
-from akd.corpus.fetch import article_id
+from akd.corpus.admission import article_id
 from akd.corpus.sampling import digest
 from akd.corpus.sources import wheel
 from akd.io import read_table, write_json_lines
 from akd.records import CLEAN
-from akd.task import Collection, WheelSource, load_task
+from akd.sources import Collection, WheelSource
+from akd.task import load_task
 
 TASK = Path("data/tasks/bbc-topics")
 FOLDERS = {"sport": "sports"}  # where the folder's name is not the label's

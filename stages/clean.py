@@ -25,9 +25,14 @@ def main(raw: PathOption, out: PathOption, metrics: PathOption) -> None:
         shingle=duplicates.shingle,
         seed=settings.seed,
     )
-    clean(raw, out, preparation, similarity=duplicates.similarity, workers=console.workers())
-    kept = pl.read_parquet(out / "articles" / "*.parquet", columns=["domain", "language"])
-    rejected = pl.read_parquet(out / "rejected" / "*.parquet", columns=["domain", "reason"])
+    clean(
+        raw / "articles",
+        out,
+        preparation,
+        similarity=duplicates.similarity,
+        workers=console.workers(),
+    )
+    kept, rejected = pl.scan_parquet(out / "articles"), pl.scan_parquet(out / "rejected")
     write_json(metrics, counts(kept, rejected))
 
 

@@ -25,7 +25,8 @@ FLOORS = [
     {"task", "records"},
     {"io", "console"},
     {"params"},
-    {"pairs"},
+    {"scorers"},
+    {"pairs", "sources"},
     {"wheels"},
     {"errors"},
 ]

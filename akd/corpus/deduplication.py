@@ -39,10 +39,14 @@ def find_duplicates(
     rows, ids = ranked["row"].to_numpy(), ranked["id"]
     original = np.full(len(rows), -1, np.int64)
     reasons = np.full(len(rows), "", dtype=object)
-    for key, reason in (("id", "duplicate_id"), ("text_hash", "exact_duplicate")):
+    for keys, reason in (
+        (["id", "text_hash"], "duplicate_id"),
+        (["id"], "conflicting_id"),  # the same id with another text
+        (["text_hash"], "exact_duplicate"),
+    ):
         open_ = np.flatnonzero(original < 0)
         first = ranked[open_].with_columns(pl.Series("rank", open_))
-        first_rank = first.select(pl.col("rank").min().over(key)).to_series().to_numpy()
+        first_rank = first.select(pl.col("rank").min().over(keys)).to_series().to_numpy()
         repeats = first_rank < open_
         original[open_[repeats]], reasons[open_[repeats]] = first_rank[repeats], reason
     open_ = np.flatnonzero(original < 0)

@@ -1,103 +1,160 @@
-"""Filter: keep what is relevant and not held out; every other article is rejected with a reason."""
+"""Filter: keep what is relevant and not held out; every other article is rejected with a reason.
 
-from collections.abc import Callable, Sequence
+Two passes over the shards: the first judges each article, the second writes. In memory are a few
+short columns of all articles, and the texts of one shard.
+"""
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import polars as pl
-from numpy.typing import NDArray
 
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.sampling import balanced_sample
 from akd.errors import InputError
-from akd.records import FILTERED, REJECTED
+from akd.io import replacing, table_shards
+from akd.records import CLEAN, FILTERED, REJECTED, RELEVANCE
 from akd.task import Example
 
-ScoreTexts = Callable[[Sequence[str]], NDArray[np.float64]]
+
+@dataclass(frozen=True)
+class Limits:
+    """What an article must reach, and how many are kept of those that do."""
+
+    domain: float
+    signal: float
+    max_articles: int
 
 
 def filter_articles(
-    articles: pl.DataFrame,
+    clean: Path,
+    relevance: Path,
+    out: Path,
     *,
     held_out: Sequence[Example],
     duplicates: NearDuplicateIndex,
-    domain_scores: ScoreTexts,
-    domain_threshold: float,
-    signal_scores: ScoreTexts,
-    signal_threshold: float,
-    max_articles: int,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Drop gold and shots with their near duplicates, then in two steps what is not relevant.
+    limits: Limits,
+) -> None:
+    """Write `out`/articles and `out`/rejected.
 
-    The second step scores only what passed the first. Of more than `max_articles` a sample stays
-    that has as many of each domain as there are, and does not depend on the order of the rows.
+    Gold, shots and their near duplicates go first, then what is off domain, then what is past. Of
+    more than `max_articles` a sample stays that has as many of each domain as there are, and does
+    not depend on the order of the rows.
 
     Args:
-        articles: `records.CLEAN`.
+        clean: what the clean stage wrote.
+        relevance: the table `records.RELEVANCE`, row by row beside the clean articles.
         held_out: gold and shots, articles of the corpus or with a text of their own.
         duplicates: an empty index with the similarity that counts as a near duplicate here.
 
-    Returns:
-        The kept articles (`records.FILTERED`) and the rejected ones (`records.REJECTED`).
-
     Raises:
-        InputError: if nothing is kept.
+        InputError: if nothing is kept, or the relevance is that of other articles.
     """
-    rejected: list[pl.DataFrame] = []
-
-    def keep(frame: pl.DataFrame, reasons: Sequence[str], details: Sequence[str]) -> pl.DataFrame:
-        judged = frame.with_columns(
-            pl.Series("reason", reasons, pl.String), pl.Series("detail", details, pl.String)
-        )
-        rejected.append(judged.filter(pl.col("reason") != "").select(REJECTED.names()))
-        return judged.filter(pl.col("reason") == "").drop("reason", "detail")
-
-    kept = keep(articles, *_held_out(articles, held_out, duplicates))
-    for column, score, threshold, reason in (
-        ("domain_score", domain_scores, domain_threshold, "off_domain"),
-        ("signal_score", signal_scores, signal_threshold, "past"),
-    ):
-        values = score(kept["text"].to_list()).round(6) if kept.height else np.empty(0)
-        kept = kept.with_columns(pl.Series(column, values, pl.Float64))
-        low = [value < threshold for value in values]
-        details = [f"{column} {value:.3f} is below {threshold}" for value in values]
-        kept = keep(kept, [reason if is_low else "" for is_low in low], details)
-    kept = keep(kept, *_over_budget(kept, max_articles))
-    if kept.is_empty():
-        counts = pl.concat(rejected)["reason"].value_counts(sort=True).rows()
-        told = ", ".join(f"{count} {reason}" for reason, count in counts) or "there was none"
-        raise InputError(
-            f"the filter keeps no article ({told}): lower filter.domain.threshold or "
-            "filter.signal.threshold, or correct the keywords of the task"
-        )
-    return kept.select(FILTERED.names()), pl.concat(rejected)
-
-
-def _held_out(
-    articles: pl.DataFrame,
-    held_out: Sequence[Example],
-    duplicates: NearDuplicateIndex,
-) -> tuple[list[str], list[str]]:
-    """Return reason and detail of each article with regard to gold and shots."""
+    shards = list(zip(table_shards(clean / "articles"), table_shards(relevance), strict=True))
+    names = _index(held_out, clean, duplicates)
     ids = {example.id for example in held_out}
+    judged = [_judge(_scored(*pair), ids, names, duplicates, limits) for pair in shards]
+    verdicts = _within_budget(pl.concat(judged), limits.max_articles)
+    kept = verdicts.filter(pl.col("reason") == "").height
+    if not kept:
+        raise InputError(_nothing_is_kept(verdicts))
+    with replacing(out) as aside:
+        start = written = 0
+        for number, pair in enumerate(shards):
+            rows = _scored(*pair)
+            written += _write(rows, verdicts.slice(start, rows.height), aside, number)
+            start += rows.height
+    if start != verdicts.height or written != kept:
+        raise RuntimeError(f"{clean}: rows in are not kept + rejected")
+
+
+def _index(held_out: Sequence[Example], clean: Path, duplicates: NearDuplicateIndex) -> list[str]:
+    """Add the texts of gold and shots to the index; return the id of each, in its order."""
+    ids = [example.id for example in held_out]
+    articles = pl.scan_parquet(clean / "articles").filter(pl.col("id").is_in(ids))
+    inside = articles.select("id", "text").collect().rows()
     names = []
-    inside = articles.filter(pl.col("id").is_in(list(ids))).select("id", "text").rows()
     for name, text in [*inside, *((e.id, e.text) for e in held_out if e.text)]:
         duplicates.add(text)
         names.append(name)
-    reasons, details = [], []
-    for key, text in articles.select("id", "text").iter_rows():
-        near = None if key in ids else duplicates.find(text)
-        if key in ids:
-            reasons.append("held_out")
-            details.append("gold or shot")
-        else:
-            reasons.append("" if near is None else "near_duplicate_of_held_out")
-            details.append("" if near is None else names[near])
-    return reasons, details
+    return names
 
 
-def _over_budget(articles: pl.DataFrame, max_articles: int) -> tuple[list[str], list[str]]:
-    ids, domains = articles["id"].to_list(), articles["domain"].to_list()
-    allowed = set(balanced_sample(ids, domains, max_articles))
-    reasons = ["" if row in allowed else "over_budget" for row in range(len(ids))]
-    return reasons, [f"more than {max_articles} articles" for _ in ids]
+def _scored(articles: Path, relevance: Path) -> pl.DataFrame:
+    """Return a shard of articles with their scores (`records.FILTERED`)."""
+    rows, scores = pl.read_parquet(articles), pl.read_parquet(relevance)
+    if rows.schema != CLEAN or scores.schema != RELEVANCE or not rows["id"].equals(scores["id"]):
+        raise InputError(f"{relevance} does not score the articles of {articles}: run dvc repro")
+    return rows.with_columns(scores.drop("id"))
+
+
+def _judge(
+    rows: pl.DataFrame,
+    ids: set[str],
+    names: Sequence[str],
+    duplicates: NearDuplicateIndex,
+    limits: Limits,
+) -> pl.DataFrame:
+    """Return id, domain, reason and detail of each row; the reason of a relevant one is empty."""
+    held_out = rows["id"].is_in(list(ids))
+    near = [
+        None if is_held_out else duplicates.find(text)
+        for text, is_held_out in zip(rows["text"], held_out, strict=True)
+    ]
+    twins = pl.Series("near", ["" if n is None else names[n] for n in near], pl.String)
+    steps: list[tuple[pl.Series | pl.Expr, str, pl.Expr]] = [
+        (held_out, "held_out", pl.lit("gold or shot")),
+        (twins != "", "near_duplicate_of_held_out", pl.lit(twins)),
+        *(
+            (pl.col(column) < limit, reason, _below(column, limit))
+            for column, limit, reason in (
+                ("domain_score", limits.domain, "off_domain"),
+                ("signal_score", limits.signal, "past"),
+            )
+        ),
+    ]
+    reason, detail = pl.lit(""), pl.lit("")
+    for is_met, name, told in reversed(steps):  # the first step that is met decides
+        reason = pl.when(is_met).then(pl.lit(name)).otherwise(reason)
+        detail = pl.when(is_met).then(told).otherwise(detail)
+    return rows.select("id", "domain", reason.alias("reason"), detail.alias("detail"))
+
+
+def _below(column: str, limit: float) -> pl.Expr:
+    return pl.format("{} {} is below {}", pl.lit(column), pl.col(column).round(3), pl.lit(limit))
+
+
+def _within_budget(verdicts: pl.DataFrame, max_articles: int) -> pl.DataFrame:
+    """Reject what is relevant but too much."""
+    verdicts = verdicts.with_row_index("row")
+    relevant = verdicts.filter(pl.col("reason") == "")
+    chosen = balanced_sample(relevant["id"].to_list(), relevant["domain"].to_list(), max_articles)
+    allowed = relevant["row"].gather(chosen)
+    is_over = (pl.col("reason") == "") & ~pl.col("row").is_in(allowed.implode())
+    over = {"reason": "over_budget", "detail": f"more than {max_articles} articles"}
+    return verdicts.with_columns(
+        pl.when(is_over).then(pl.lit(text)).otherwise(name).alias(name)
+        for name, text in over.items()
+    )
+
+
+def _nothing_is_kept(verdicts: pl.DataFrame) -> str:
+    counts = verdicts["reason"].value_counts(sort=True).rows()
+    told = ", ".join(f"{count} {reason}" for reason, count in counts) or "there was none"
+    return (
+        f"the filter keeps no article ({told}): lower filter.domain.threshold or "
+        "filter.signal.threshold, or correct the keywords of the task"
+    )
+
+
+def _write(rows: pl.DataFrame, verdicts: pl.DataFrame, out: Path, number: int) -> int:
+    """Write a shard of each table; return how many rows are kept."""
+    judged = rows.with_columns(verdicts.select("reason", "detail"))
+    is_kept = pl.col("reason") == ""
+    kept = judged.filter(is_kept).select(FILTERED.names())
+    rejected = judged.filter(~is_kept).select(REJECTED.names())
+    for name, table in (("articles", kept), ("rejected", rejected)):
+        (out / name).mkdir(exist_ok=True)
+        table.write_parquet(out / name / f"part-{number:05d}.parquet", compression="zstd")
+    return kept.height

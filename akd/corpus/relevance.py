@@ -1,8 +1,9 @@
 """Relevance scores of the filter ([MENDEL]): domain match, and present or future against past.
 
-A similarity to keywords is no probability. Both steps therefore look at how far an article's
-similarity lies from the corpus mean, in standard deviations, and squash that: a score of 0.5 is an
-average article of this corpus.
+Both steps turn logits of groups of phrases into probabilities. What asks a model gives such logits
+itself (`models/entailment`, `models/questions`). A similarity to keywords is no probability: it is
+first measured by how far an article lies from the mean of reference articles, a sample of the
+corpus, in standard deviations, so that a score of 0.5 is an average article of this corpus.
 """
 
 import re
@@ -14,67 +15,91 @@ from scipy.special import expit, softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 Array = NDArray[np.float64]
-Similarity = Callable[[Sequence[str], Sequence[Sequence[str]]], Array]
-"""From n texts and g groups of phrases to similarities (n, g)."""
+Groups = Mapping[str, Sequence[str]]
+"""Phrases of each of g groups, under the name of the group."""
+Logits = Callable[[Sequence[str]], Array]
+"""From n texts to the log-odds that each belongs to each of g groups (n, g)."""
+Similarity = Callable[[Sequence[str]], Array]
+"""From n texts to their similarities with g groups (n, g)."""
 Embed = Callable[[Sequence[str]], Array]
 
 _RUN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\w+")
 
 
+def runs(text: str) -> list[str]:
+    """Return the words of a text, and the runs of characters of scripts without spaces."""
+    return _RUN.findall(text)
+
+
+def is_unspaced(run: str) -> bool:
+    """Return whether a run is of a script without spaces."""
+    return run[0] >= "\u3040"
+
+
 def terms(text: str) -> Iterator[str]:
     """Yield the words of a text; a run of a script without spaces gives its character bigrams."""
-    for run in _RUN.findall(text.casefold()):
-        if run[0] >= "\u3040":
+    for run in runs(text.casefold()):
+        if is_unspaced(run):
             yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
         else:
             yield run
 
 
-def keyword_similarity(texts: Sequence[str], groups: Sequence[Sequence[str]]) -> Array:
-    """Return the TF-IDF cosine of each text with each group of keywords (n, g)."""
+def keyword_similarity(reference: Sequence[str], groups: Groups) -> Similarity:
+    """Return the TF-IDF cosine with each group of keywords; `reference` gives the weights."""
     vectorizer = TfidfVectorizer(analyzer=lambda text: list(terms(text)), sublinear_tf=True)
-    vectors = vectorizer.fit_transform(texts)
-    keywords = vectorizer.transform([" ".join(group) for group in groups])
-    return np.asarray((vectors @ keywords.T).toarray(), dtype=np.float64)
+    vectorizer.fit(reference)
+    keywords = vectorizer.transform([" ".join(phrases) for phrases in groups.values()])
 
-
-def embedding_similarity(embed: Embed) -> Similarity:
-    """Return a similarity by the cosine of centred embeddings.
-
-    States of a language model share a large common direction; the mean of the texts is taken out
-    first. A group is the mean of its phrases.
-    """
-
-    def similarity(texts: Sequence[str], groups: Sequence[Sequence[str]]) -> Array:
-        vectors = embed(texts)
-        center = vectors.mean(axis=0)
-        phrases = np.stack([embed(list(group)).mean(axis=0) for group in groups])
-        return _unit(vectors - center) @ _unit(phrases - center).T
+    def similarity(texts: Sequence[str]) -> Array:
+        found = (vectorizer.transform(texts) @ keywords.T).toarray()
+        return np.asarray(found, dtype=np.float64)
 
     return similarity
 
 
-def domain_scores(
-    texts: Sequence[str], domains: Mapping[str, Sequence[str]], similarity: Similarity
-) -> Array:
-    """Return P(keywords of the nearest domain | text), one for each text (n,)."""
-    return np.asarray(expit(_standardised(similarity(texts, list(domains.values())).max(axis=1))))
+def embedding_similarity(embed: Embed, reference: Sequence[str], groups: Groups) -> Similarity:
+    """Return the cosine of centred embeddings; a group is the mean of its phrases.
+
+    States of a language model share a large common direction; the mean of the reference texts is
+    taken out first.
+    """
+    center = embed(reference).mean(axis=0)
+    phrases = np.stack([embed(list(group)).mean(axis=0) for group in groups.values()])
+    directions = _unit(phrases - center)
+    return lambda texts: _unit(embed(texts) - center) @ directions.T
 
 
-def signal_scores(
-    texts: Sequence[str],
-    present: Sequence[str],
-    future: Sequence[str],
-    past: Sequence[str],
-    similarity: Similarity,
-) -> Array:
-    """Return P(present) + P(future) against P(past) of each text (n,)."""
-    deviations = _standardised(similarity(texts, [present, future, past]))
-    return np.asarray(1.0 - softmax(deviations, axis=1)[:, 2])
+def standardised(similarity: Similarity, reference: Sequence[str]) -> Logits:
+    """Return logits that are deviations of a similarity from its mean over the reference texts."""
+    values = similarity(reference)
+    mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-12
+    return lambda texts: np.asarray((similarity(texts) - mean) / spread)
 
 
-def _standardised(values: Array) -> Array:
-    return np.asarray((values - values.mean(axis=0)) / (values.std(axis=0) + 1e-12))
+def domain_scores(logits: Array, named: Sequence[str], domains: Sequence[str]) -> Array:
+    """Return P(keywords of its domain | text) of each text (n,).
+
+    Args:
+        logits: of each text for each domain (n, domains).
+        named: the domain that each article came with (n). Where it is none of `domains`, the
+            article is held against the nearest one.
+        domains: their names.
+    """
+    column = {name: number for number, name in enumerate(domains)}
+    nearest = logits.argmax(axis=1)
+    own = np.array([column.get(name, nearest[row]) for row, name in enumerate(named)], dtype=int)
+    return np.asarray(expit(logits[np.arange(len(named)), own]))
+
+
+def signal_scores(logits: Array, tenses: Sequence[str]) -> Array:
+    """Return P(present) + P(future) against P(past) of each text (n,).
+
+    Args:
+        logits: of each text for each tense (n, tenses).
+        tenses: their names, `past` among them.
+    """
+    return np.asarray(1.0 - softmax(logits, axis=1)[:, list(tenses).index("past")])
 
 
 def _unit(vectors: Array) -> Array:

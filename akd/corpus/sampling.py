@@ -3,6 +3,11 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from akd.io import table_shards
 
 
 def digest(text: str) -> str:
@@ -14,6 +19,20 @@ def sample(ids: Sequence[str], size: int) -> list[int]:
     """Return the positions, rising, of the `size` ids with the smallest hash."""
     order = sorted(range(len(ids)), key=lambda row: (digest(ids[row]), row))
     return sorted(order[:size])
+
+
+def sampled_texts(clean: Path, size: int) -> list[str]:
+    """Return the texts of `sample` of the clean articles; in memory are all ids, and these texts.
+
+    Args:
+        clean: what the clean stage wrote.
+        size: how many at most.
+    """
+    articles = pl.scan_parquet(table_shards(clean / "articles"))
+    ids = articles.select("id").collect()["id"]
+    chosen = ids.gather(sample(ids.to_list(), size))
+    found = articles.filter(pl.col("id").is_in(chosen.implode())).select("id", "text").collect()
+    return found.sort("id")["text"].to_list()
 
 
 def balanced_sample(ids: Sequence[str], groups: Sequence[str], size: int) -> list[int]:

@@ -1,8 +1,6 @@
 """Embeddings from the middle of a language model: the mean state of a text."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import assert_never
 
 import numpy as np
 import torch
@@ -10,12 +8,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.console import bar
-from akd.corpus.relevance import Similarity, embedding_similarity, keyword_similarity
-from akd.models.architecture import depth_to_layer, keep_blocks
+from akd.models.architecture import keep_blocks
 from akd.models.batching import batches_by_length, pad_right
-from akd.models.load import load_teacher
 from akd.models.scoring import mean_over, truncated
-from akd.params import EmbeddingParams, Scorer
 
 
 class MiddleLayerEmbedder:
@@ -54,24 +49,3 @@ class MiddleLayerEmbedder:
                 vectors[rows] = mean_over(states, inside.to(states.device)).cpu().numpy()
                 progress.update(len(rows))
         return vectors
-
-
-def similarity_of(
-    scorer: Scorer, embedding: EmbeddingParams, teacher: Path, batch_size: int
-) -> Similarity:
-    """Build the similarity that a filter step uses; only `embedding` loads the teacher."""
-    match scorer.kind:
-        case "keywords":
-            return keyword_similarity
-        case "embedding":
-            model, tokenizer = load_teacher(teacher)
-            embedder = MiddleLayerEmbedder(
-                model,
-                tokenizer,
-                layers=depth_to_layer(embedding.depth, model.config.num_hidden_layers),
-                text_tokens=embedding.tokens,
-                batch_size=batch_size,
-            )
-            return embedding_similarity(embedder.embed)
-        case _:
-            assert_never(scorer.kind)

@@ -113,8 +113,8 @@ def summary(adapted: AdaptedPrompt, nodes: Sequence[Node]) -> dict[str, Any]:
         "prompts_scored": len(nodes),
         "seed": {name: round(getattr(nodes[0], name), 6) for name in measured},
         "winner": {name: round(getattr(best, name), 6) for name in measured},
-        "prompt_weight": adapted.calibrator.prompt_weight,
-        "probed_layers": len(adapted.calibrator.probes),
+        "prompt_weight": round(adapted.calibrator.prompt_weight, 6),
+        "probe_weight": round(sum(probe.weight for probe in adapted.calibrator.probes), 6),
     }
 
 

@@ -10,8 +10,12 @@ from scipy.special import softmax
 from scipy.stats import sem
 
 from akd.console import progress
-from akd.prompts.calibration import Array, batch_prior, class_log_probabilities
-from akd.prompts.calibration import mean_log_probability as mean_log_p
+from akd.prompts.calibration import (
+    Array,
+    batch_prior,
+    class_log_probabilities,
+    log_probabilities,
+)
 from akd.prompts.template import Demonstration, Prompt
 from akd.records import Scores
 from akd.task import PromptSeeds
@@ -206,18 +210,18 @@ def _measure(
     if not asked:
         return Measured(0.0, _information(free), 0.0, {})
     labels = np.array([shots[number].label for number in asked])
-    log_probabilities = _leave_one_out_log_probabilities(told, labels)
+    found = _leave_one_out_log_probabilities(told, labels)
     return Measured(
-        log_probability=float(np.mean(log_probabilities)),
+        log_probability=float(np.mean(found)),
         mutual_information=_information(free / _temperature(told, labels)),
         accuracy=float((told.argmax(axis=1) == labels).mean()),
-        shot_log_probabilities=dict(zip(asked, log_probabilities, strict=True)),
+        shot_log_probabilities=dict(zip(asked, found, strict=True)),
     )
 
 
 def _temperature(logits: Array, labels: NDArray[np.int_]) -> float:
     """Return the temperature of a grid at which the labels are most probable."""
-    return max(TEMPERATURES, key=lambda t: mean_log_p(logits / t, labels))
+    return max(TEMPERATURES, key=lambda t: float(log_probabilities(logits / t, labels).mean()))
 
 
 def _leave_one_out_log_probabilities(logits: Array, labels: NDArray[np.int_]) -> list[float]:
@@ -231,7 +235,7 @@ def _leave_one_out_log_probabilities(logits: Array, labels: NDArray[np.int_]) ->
         rest = np.delete(np.arange(len(labels)), left_out)
         temperature = _temperature(logits[rest], labels[rest])
         alone = logits[[left_out]] / temperature
-        values.append(mean_log_p(alone, labels[[left_out]]))
+        values.append(float(log_probabilities(alone, labels[[left_out]])[0]))
     return values
 
 

@@ -42,6 +42,7 @@ def save(adapted: AdaptedPrompt, folder: Path) -> None:
                 "prompt_weight": calibrator.prompt_weight,
                 "temperature": calibrator.temperature,
                 "probed_layers": [adapted.layers[probe.block] for probe in calibrator.probes],
+                "probe_weights": [probe.weight for probe in calibrator.probes],
             },
         )
         tensors = {"prior": torch.from_numpy(calibrator.prior)}
@@ -65,6 +66,7 @@ def load(folder: Path) -> AdaptedPrompt:
     probes = [
         Probe(
             raw["layers"].index(layer),
+            raw["probe_weights"][number],
             arrays[f"probe{number}.center"],
             arrays[f"probe{number}.scale"],
             arrays[f"probe{number}.coefficients"],

@@ -45,24 +45,28 @@ class Prompt(BaseModel):
         return self.model_copy(update=update)
 
 
+def render_text(prompt: Prompt) -> tuple[str, str]:
+    """Return what stands before and after the article, as text without any chat template."""
+    shown = "".join(
+        f"{prompt.article}{shot.text}{prompt.cue} {prompt.words[shot.label]}\n\n"
+        for shot in prompt.demonstrations
+    )
+    instruction = prompt.instruction.replace("{labels}", _enumerate(prompt))
+    head = f"{instruction}\n\n" if instruction else ""
+    return f"{head}{shown}{prompt.article}", prompt.cue
+
+
 def render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Return the tokens before and after the article.
 
     Raises:
         InputError: if the prompt wants a chat template that the tokenizer does not have.
     """
-    shown = "".join(
-        f"{prompt.article}{shot.text}{prompt.cue} {prompt.words[shot.label]}\n\n"
-        for shot in prompt.demonstrations
-    )
-    instruction = prompt.instruction.replace("{labels}", _enumerate(prompt))
-    body = f"{instruction}\n\n" if instruction else ""
-    body += f"{shown}{prompt.article}{_ARTICLE}"
+    before, after = render_text(prompt)
     if prompt.chat:
-        body = _in_chat(body, prompt.system, tokenizer) + prompt.cue.lstrip("\n")
-    else:
-        body += prompt.cue
-    before, _, after = body.partition(_ARTICLE)
+        message = _in_chat(f"{before}{_ARTICLE}", prompt.system, tokenizer)
+        before, _, end = message.partition(_ARTICLE)
+        after = end + after.lstrip("\n")
     head = tokenizer(before, add_special_tokens=not prompt.chat).input_ids
     if not prompt.chat:
         head = _without_end(head, tokenizer)

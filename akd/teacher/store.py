@@ -2,25 +2,16 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from akd.io import read_tensors, write_tensors
+from akd.io import read_tensors, resume_folder, write_tensors
 from akd.models.load import compute_dtype
 from akd.prompts.store import AdaptedPrompt
 from akd.records import Scores
-
-
-def store_folder() -> Path:
-    """Return the folder `.akd` of the repository, ignored by git and DVC.
-
-    DVC says where its root is even when it runs an experiment in a temporary folder.
-    """
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".akd"
 
 
 def fingerprint(model: Path, decides: Mapping[str, Any]) -> str:
@@ -52,7 +43,7 @@ def store_of(model: Path, adapted: AdaptedPrompt, reading: Mapping[str, Any]) ->
         "dtype": str(compute_dtype()),
         **reading,
     }
-    return ScoreStore(store_folder() / fingerprint(model, decides))
+    return ScoreStore(resume_folder() / fingerprint(model, decides))
 
 
 class ScoreStore:

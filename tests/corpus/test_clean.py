@@ -177,10 +177,13 @@ def test_each_rejected_row_has_its_reason_and_none_is_lost(tmp_path: Path) -> No
         "d": "too_short",
         "e": "empty",
         "f": "language",
-        "g": "duplicate_id",
+        "g": "conflicting_id",
     }
     assert kept.height + rejected.height == TABLE.height
-    assert set(rejected.filter(pl.col("reason").str.contains("duplicate"))["detail"]) == {"a", "g"}
+    assert set(rejected.filter(pl.col("reason").str.contains("duplicate|conflict"))["detail"]) == {
+        "a",
+        "g",
+    }
 
 
 def test_neither_the_order_of_rows_nor_shards_nor_processes_matter(tmp_path: Path) -> None:

@@ -68,9 +68,18 @@ def test_auto_takes_whichever_knows() -> None:
     assert _accuracy(AUTO, says=5.0, knows=0.0) > 0.9
 
 
-def test_auto_uses_no_probe_where_states_are_noise() -> None:
-    free, shots = (_scores(t, says=8.0, knows=0.0, seed=s) for t, s in ((TRUTH, 1), (SHOTS, 2)))
-    assert fit(AUTO, free, shots, SHOTS.tolist()).prompt_weight == 1.0
+def test_auto_weighs_the_prompt_and_the_probes_by_what_they_know() -> None:
+    weights = {}
+    for says, knows in ((8.0, 0.0), (0.0, 6.0)):
+        free, shots = (
+            _scores(truth, says=says, knows=knows, seed=seed)
+            for truth, seed in ((TRUTH, 1), (SHOTS, 2))
+        )
+        found = fit(AUTO, free, shots, SHOTS.tolist())
+        weights[says > 0] = (found.prompt_weight, sum(probe.weight for probe in found.probes))
+    assert weights[True][0] > 0.9
+    assert weights[True][1] < 0.6
+    assert weights[False][1] > 0.9
 
 
 def test_no_calibration_is_the_prompt() -> None:

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from akd import console
-from akd.io import write_tables
-from akd.records import CLEAN, REJECTED
+from akd.io import write_table, write_tables
+from akd.records import CLEAN, REJECTED, RELEVANCE
 from stages import evaluate, fetch, models, prompt
 from stages import filter as filter_stage
 from tests.conftest import ROOT, SENTENCES, article, clean_articles
@@ -37,6 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / TASK
     (folder / "articles").mkdir(parents=True)
     (folder / "task.yaml").write_text(yaml.safe_dump(raw))
+    (folder / "domains.yaml").write_text("news: {keywords: [storm, fire]}")
     rows = {"nr": [f"n{number}" for number in range(5)], "body": SENTENCES}
     pl.DataFrame(rows).write_csv(folder / "articles" / "a.csv")
     for name, key in (("shots", "n0"), ("gold", "n1")):
@@ -46,6 +47,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     kept = clean_articles(*(article(f"n{i}", text) for i, text in enumerate(SENTENCES)))
     empty = pl.DataFrame(schema=REJECTED)
     write_tables(tmp_path / "clean", {"articles": (kept, CLEAN), "rejected": (empty, REJECTED)})
+    scores = kept.select("id", domain_score=pl.lit(0.5), signal_score=pl.lit(0.5))
+    write_table(tmp_path / "relevance", scores, RELEVANCE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -72,15 +75,15 @@ def _fails(capsys: pytest.CaptureFixture[str], stage: Callable[..., None], **pat
 
 def _fetch(capsys: pytest.CaptureFixture[str], task: Path = TASK) -> str:
     return _fails(
-        capsys, fetch.main, task=task / "task.yaml", files=task / "articles",
-        out=Path("out"), metrics=Path("m.json"),
+        capsys, fetch.main, task=task / "task.yaml", domains=task / "domains.yaml",
+        files=task / "articles", out=Path("out"), metrics=Path("m.json"),
     )  # fmt: skip
 
 
 def _filter(capsys: pytest.CaptureFixture[str]) -> str:
     return _fails(
-        capsys, filter_stage.main, task=TASK, clean=Path("clean"), models=Path("models"),
-        out=Path("out"), metrics=Path("m.json"),
+        capsys, filter_stage.main, task=TASK, clean=Path("clean"), relevance=Path("relevance"),
+        out=Path("out"), metrics=Path("m.json"), plots=Path("kept"),
     )  # fmt: skip
 
 
@@ -103,6 +106,26 @@ def test_unknown_kind_or_key(
     project: Path, capsys: pytest.CaptureFixture[str], section: str, value: Any, told: str
 ) -> None:
     _change(project / "params.yaml", lambda raw: raw.update({section: value}))
+    assert told in _fetch(capsys)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "domains.yaml"),
+        ("{}", "names no domain: give it at least one"),
+        ("news: {keywords: []}", "news.keywords: List should have at least 1"),
+        (
+            "news: {keywords: [x], query: {start: 2020-02-01, end: 2020-01-01, languages: [],"
+            " maximum: 5}}",
+            "the last day 2020-01-01 lies before the first",
+        ),
+    ],
+)
+def test_broken_domains(
+    project: Path, capsys: pytest.CaptureFixture[str], content: str, told: str
+) -> None:
+    (project / TASK / "domains.yaml").write_text(content)
     assert told in _fetch(capsys)
 
 
@@ -133,7 +156,6 @@ def test_shots_with_an_unknown_label(project: Path, capsys: pytest.CaptureFixtur
 def test_a_filter_that_keeps_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def strict(raw: Any) -> None:
         raw["filter"]["domain"]["threshold"] = 1.0
-        raw["filter"]["signal"]["kind"] = "keywords"
 
     _change(project / "params.yaml", strict)
     assert "the filter keeps no article" in _filter(capsys)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from transformers import PreTrainedTokenizerFast
@@ -82,13 +83,16 @@ def _annotate(clone: Path, task: str, ids: Sequence[str], count: int) -> None:
 
 
 def _fetched(clone: Path, task: str) -> list[str]:
-    code = (
-        "from pathlib import Path; from akd.task import load_task; "
-        "from akd.corpus.fetch import fetch; "
-        f"t=load_task(Path('data/tasks/{task}/task.yaml')); "
-        f"print(*fetch(t.sources, Path('.'), {SMALL['fetch.max_articles_per_source']})['id'])"
-    )
-    return _run(clone, sys.executable, "-c", code).stdout.split()
+    folder = f"data/tasks/{task}"
+    _run(
+        clone, sys.executable, "-m", "stages.fetch", "--task", f"{folder}/task.yaml",
+        "--domains", f"{folder}/domains.yaml", "--files", f"{folder}/articles",
+        "--out", "fetched", "--metrics", "fetched.json",
+    )  # fmt: skip
+    ids = pl.read_parquet(clone / "fetched" / "articles")["id"].to_list()
+    shutil.rmtree(clone / "fetched")
+    (clone / "fetched.json").unlink()
+    return ids
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +108,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokeniz
         "raw",
         "clean",
         "models",
+        "keywords",
+        "relevance",
         "filtered",
         "prompt",
         "signals",
@@ -158,12 +164,18 @@ def test_the_main_job_ends_in_a_table_alerts_and_pictures(reproduced: Path) -> N
     assert "TF-IDF" in _run(reproduced, sys.executable, "-m", "akd.cli", "results").stdout
     _run(reproduced, "dvc", "plots", "show")
     page = (reproduced / "dvc_plots" / "index.html").read_text()
-    for picture in ("Confusion of the student", "Loss of phase-3", "Reliability", "Prompt search"):
+    for picture in (
+        "Confusion of the student",
+        "Loss of phase-3",
+        "Reliability",
+        "Prompt search",
+        "Kept share",
+    ):
         assert picture in page
 
 
 def test_rows_in_are_rows_kept_and_rejected(reproduced: Path) -> None:
-    for stage in ("clean", "filter"):
+    for stage in ("fetch", "clean", "filter"):
         counts = json.loads((reproduced / "metrics" / f"{stage}.json").read_text())
         assert counts["rows_in"] == counts["kept"] + counts["rejected"]
         assert counts["rejected"] == sum(counts["reasons"].values())
@@ -174,8 +186,6 @@ def test_a_second_run_does_nothing(reproduced: Path) -> None:
 
 
 def test_gold_and_shots_never_reach_the_teacher(reproduced: Path) -> None:
-    import polars as pl
-
     taught = set(pl.read_parquet(reproduced / "data/signals/scores/*.parquet")["id"])
     for name in ("shots", "gold"):
         rows = (reproduced / f"data/tasks/crisis/{name}.jsonl").read_text().splitlines()
@@ -185,6 +195,14 @@ def test_gold_and_shots_never_reach_the_teacher(reproduced: Path) -> None:
 def test_another_rank_runs_the_phases_and_what_follows(reproduced: Path) -> None:
     done = _run(reproduced, "dvc", "exp", "run", "-S", "adapter.r=4")
     assert _ran(done) == [*PHASES, "evaluate", "signal"]
+    _run(reproduced, "git", "checkout", "--quiet", ".")
+
+
+def test_another_threshold_runs_no_model_before_the_teacher(reproduced: Path) -> None:
+    changed = "filter.domain.threshold=0.06"
+    done = _run(reproduced, "dvc", "exp", "run", "-S", changed, "--dry")
+    assert _ran(done)[0] == "filter"
+    assert not {"keywords", "relevance"} & set(_ran(done))
     _run(reproduced, "git", "checkout", "--quiet", ".")
 
 

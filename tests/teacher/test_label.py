@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from akd.io import resume_folder
 from akd.models.load import load_teacher
 from akd.prompts.calibration import Calibrator
 from akd.records import SIGNAL, Scores
 from akd.teacher.engine import Teacher, transformers_teacher
 from akd.teacher.label import score_all, signals, summary
-from akd.teacher.store import ScoreStore, fingerprint, store_folder
+from akd.teacher.store import ScoreStore, fingerprint
 from tests.conftest import PROMPT, SENTENCES
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
@@ -72,7 +73,7 @@ def test_the_fingerprint_follows_everything_that_decides(teacher_folder: Path) -
 
 def test_the_store_lies_in_the_root_that_dvc_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", "/some/root")
-    assert store_folder() == Path("/some/root/.akd")
+    assert resume_folder() == Path("/some/root/.akd")
 
 
 def test_signals_hold_mass_entropy_margin_and_label() -> None:

@@ -1,66 +1,76 @@
 """Articles in files of the user: CSV, JSON lines or Parquet."""
 
+import glob
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
-
+from akd.corpus.sources import delimited, json_lines, parquet
+from akd.corpus.sources.lines import COMPRESSIONS
+from akd.corpus.sources.location import below
+from akd.corpus.sources.row import Row
+from akd.corpus.sources.table import Table
 from akd.errors import InputError
-from akd.task import FilesSource
+from akd.sources import FilesSource
+
+_TEXT_KINDS = (".csv", ".jsonl", ".ndjson")
 
 
-def read(source: FilesSource, folder: Path) -> Iterator[dict[str, str]]:
+def read(source: FilesSource, folder: Path) -> Iterator[Row]:
     """Yield the rows of the files under `folder`, by path; `id` only where a column names it.
 
     Raises:
-        InputError: if a glob matches no file, a file cannot be read or is empty, or a column
-            that the task names is missing.
+        InputError: if a path leaves the folder or matches no file, a file cannot be read to its
+            end, is of no known kind or has no rows, or a column that the task names is missing.
     """
+    for path in _paths(source, folder):
+        table = Table(source, name=str(path), place=path.relative_to(folder).as_posix())
+        yield from table.filled(_rows(path, table))
+
+
+def _rows(path: Path, table: Table) -> Iterator[Row]:
+    match _kind(path):
+        case ".csv":
+            return delimited.read(path, table)
+        case ".parquet":
+            return parquet.read(path, table)
+        case _:
+            return json_lines.read(path, table)
+
+
+def _paths(source: FilesSource, folder: Path) -> list[Path]:
+    found: dict[Path, Path] = {}  # one file may have two paths: a link, a pattern that overlaps
     for pattern in source.paths:
-        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
-        if not paths:
+        below(folder, pattern)
+        matches = sorted(_matches(folder, pattern))
+        if not matches:
             raise InputError(f"{folder / pattern} matches no file: put your articles there")
-        for path in paths:
-            frame = _read_frame(path)
-            yield from _articles(frame, source, path)
+        for path in matches:
+            if not _kind(path):
+                raise InputError(
+                    f"{path} is of no known kind: name .parquet, or .csv, .jsonl or .ndjson files, "
+                    f"plain or with {', '.join(COMPRESSIONS)} after it"
+                )
+            found.setdefault(path.resolve(), path)
+    return sorted(found.values())
 
 
-def _read_frame(path: Path) -> pl.DataFrame:
-    try:
-        match path.suffix:
-            case ".csv":
-                frame = pl.read_csv(path, infer_schema=False)
-            case ".jsonl":
-                frame = pl.read_ndjson(path, infer_schema_length=None)
-            case ".parquet":
-                frame = pl.read_parquet(path)
-            case suffix:
-                raise InputError(f"{path}: cannot read {suffix!r}: use .csv, .jsonl or .parquet")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read ({reason}): check that it is whole") from None
-    if frame.is_empty():
-        raise InputError(f"{path} has no rows: fill it or take it out of the source")
-    return frame
+def _matches(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield the files of a glob, and those of known kinds below the folders of it."""
+    for name in glob.iglob(pattern, root_dir=folder, recursive=True):
+        path = folder / name
+        if not path.is_dir():
+            yield path
+            continue
+        for name_below in glob.iglob("**", root_dir=path, recursive=True):
+            inner = path / name_below
+            if not inner.is_dir() and _kind(inner):
+                yield inner
 
 
-def _articles(frame: pl.DataFrame, source: FilesSource, path: Path) -> Iterator[dict[str, str]]:
-    missing = sorted(set(source.columns.values()) - set(frame.columns))
-    if missing:
-        raise InputError(
-            f"{path} has no column {missing[0]!r} (it has {', '.join(frame.columns)}): "
-            f"correct `columns` of the source {source.name!r}"
-        )
-    fixed = {
-        "source": source.name,
-        "domain": source.domain,
-        "language_hint": source.language,
-        "title": "",
-        "text": "",
-        "published": "",
-    }
-    named = frame.select(
-        pl.col(theirs).cast(pl.String).fill_null("").alias(ours)
-        for ours, theirs in source.columns.items()
-    )
-    yield from ({**fixed, **row} for row in named.iter_rows(named=True))
+def _kind(path: Path) -> str:
+    """Return the suffix that tells how a file is read, or nothing."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        return suffixes[-2] if len(suffixes) > 1 and suffixes[-2] in _TEXT_KINDS else ""
+    known = (*_TEXT_KINDS, ".parquet")
+    return suffixes[-1] if suffixes and suffixes[-1] in known else ""

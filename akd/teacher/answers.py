@@ -1,0 +1,137 @@
+"""What an OpenAI-compatible server answers: alternatives for one token, and labels among them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, PositiveInt, ValidationError
+from scipy.special import logsumexp
+
+from akd.errors import InputError
+
+_SMALLEST_REST = float(np.finfo(np.float32).eps)  # a float32 sum of probabilities tells no less
+_SHORTEST_BEGINNING = 3  # bytes: " a" is a word of its own far oftener than it begins "advice"
+_ROUNDING = 1e-3  # by which a server's probabilities may add up to more than one
+
+Alternatives = Sequence[tuple[str, float]]
+"""Text and log-probability (in nats) of the most probable next tokens."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is read of one answer: the alternatives for its token, and what the prompt cost."""
+
+    top: Alternatives
+    prompt_tokens: int
+
+
+_LogProbability = Annotated[float, Field(le=_ROUNDING, allow_inf_nan=False)]
+
+
+class _Alternative(BaseModel):
+    token: str
+    logprob: _LogProbability
+
+
+class _Body(BaseModel):
+    """The parts of a completion or a chat completion that are read.
+
+    Completions map text to log-probability, chat completions list objects; llama.cpp's own server
+    lists objects in both.
+    """
+
+    top: dict[str, _LogProbability] | list[_Alternative] = Field(
+        validation_alias=AliasChoices(
+            AliasPath("choices", 0, "logprobs", "top_logprobs", 0),
+            AliasPath("choices", 0, "logprobs", "content", 0, "top_logprobs"),
+        ),
+        min_length=1,
+    )
+    prompt_tokens: PositiveInt = Field(validation_alias=AliasPath("usage", "prompt_tokens"))
+
+
+def read_answer(body: bytes, server: str) -> Answer:
+    """Read the JSON of a completion or a chat completion (OpenAI's API reference).
+
+    Args:
+        body: as the server sent it.
+        server: how an error names the server.
+
+    Raises:
+        InputError: if it is cut off or no JSON, holds no log-probabilities for a first token or
+            some that add up to more than 1, or does not say how many tokens the prompt had.
+    """
+    try:
+        read = _Body.model_validate_json(body)
+    except ValidationError as error:
+        raise InputError(f"{server} {_complaint(error)}") from None
+    if isinstance(read.top, dict):
+        top = list(read.top.items())
+    else:
+        top = [(entry.token, entry.logprob) for entry in read.top]
+    if _mass(top) > 1.0 + _ROUNDING:
+        raise InputError(
+            f"{server} gives probabilities that add up to more than 1: use a server that returns "
+            "log-probabilities over the whole vocabulary"
+        )
+    return Answer(top, read.prompt_tokens)
+
+
+def _complaint(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    if problem["type"] == "json_invalid":
+        return "answers with JSON that is cut off or broken: look at its log and run again"
+    if problem["loc"][:1] == ("usage",):
+        return "does not say how many tokens a prompt had: use a server that reports its usage"
+    return (
+        "answers without log-probabilities of a first token: use a server that returns them, or "
+        "start it so that it does (llama.cpp: --logits_all true)"
+    )
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """What the alternatives for a token say of the labels.
+
+    Attributes:
+        log_probabilities: of each label (labels,), in nats.
+        missing: how many labels have no token among them, so that theirs is an upper bound.
+        missing_mass: probability of all other tokens.
+    """
+
+    log_probabilities: NDArray[np.float64]
+    missing: int
+    missing_mass: float
+
+
+def label_scores(top: Alternatives, words: Sequence[str]) -> LabelScores:
+    """Sum the probabilities of the tokens that are, or begin, one label word and begin no other.
+
+    A label without such a token is at most as probable as the least probable token that was
+    returned, and as all that were not returned together: the lower bound of the two stands for it.
+
+    Args:
+        top: blanks around the text of a token do not count; a beginning has three bytes or more
+            (three letters, or one Chinese character).
+        words: one for each label, none of them the beginning of another.
+    """
+    found: dict[str, list[float]] = {word: [] for word in words}
+    for token, log_probability in top:
+        text = token.strip()
+        begun = [word for word in words if text and word.startswith(text)]
+        if len(begun) == 1 and (text in words or len(text.encode()) >= _SHORTEST_BEGINNING):
+            found[begun[0]].append(log_probability)
+    rest = max(1.0 - _mass(top), 0.0)
+    bound = min(*(value for _, value in top), math.log(max(rest, _SMALLEST_REST)))
+    return LabelScores(
+        np.array([logsumexp(values) if values else bound for values in found.values()]),
+        sum(not values for values in found.values()),
+        rest,
+    )
+
+
+def _mass(top: Alternatives) -> float:
+    return math.fsum(math.exp(value) for _, value in top)

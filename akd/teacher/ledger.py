@@ -1,0 +1,91 @@
+"""What a paid teacher has spent and may still spend, and what its answers left open."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from akd.teacher.answers import LabelScores
+
+_TOKENS_PER_BYTE = 1 / 3  # the first guess: more than English needs, about what Chinese does
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an engine has asked since it was built.
+
+    Attributes:
+        requests: answered ones, one for each article.
+        prompt_tokens: as the server counts them.
+        cost: of the prompt tokens, in the currency of the price.
+        labels_missing: articles by how many of their labels were not among the returned tokens,
+            from none to all (labels + 1,).
+        mean_missing_mass: probability of the tokens that were not returned, mean over articles.
+    """
+
+    requests: int
+    prompt_tokens: int
+    cost: float
+    labels_missing: tuple[int, ...]
+    mean_missing_mass: float
+
+
+class Ledger:
+    """Books every answer against a budget.
+
+    Args:
+        labels: how many there are.
+        token_budget: prompt tokens that may be spent.
+        cost_budget: money that may be spent on them.
+        price: of a million prompt tokens, in the same currency.
+    """
+
+    def __init__(self, *, labels: int, token_budget: int, cost_budget: float, price: float) -> None:
+        self._labels = labels
+        self._token_budget = token_budget
+        self._cost_budget = cost_budget
+        self._price = price
+        self._tokens = 0
+        self._tokens_per_byte = _TOKENS_PER_BYTE
+        self._missing: Counter[int] = Counter()
+        self._missing_mass: list[float] = []
+
+    def allows(self, prompts: Iterable[str]) -> bool:
+        """Say whether these prompts together are likely to stay within the budget.
+
+        Their tokens are estimated from their bytes, at the highest rate met so far.
+        """
+        size = sum(len(prompt.encode()) for prompt in prompts)
+        tokens = self._tokens + size * self._tokens_per_byte
+        return tokens <= self._token_budget and self._cost(tokens) <= self._cost_budget
+
+    def book(self, prompt: str, tokens: int, scores: LabelScores) -> None:
+        """Count one answer: its prompt, the tokens that were billed, and what it says."""
+        self._tokens += tokens
+        self._tokens_per_byte = max(self._tokens_per_byte, tokens / max(len(prompt.encode()), 1))
+        self._missing[scores.missing] += 1
+        self._missing_mass.append(scores.missing_mass)
+
+    @property
+    def report(self) -> Report:
+        """The sums; they do not depend on the order of the answers."""
+        requests = len(self._missing_mass)
+        return Report(
+            requests,
+            self._tokens,
+            self._cost(self._tokens),
+            tuple(self._missing[count] for count in range(self._labels + 1)),
+            math.fsum(self._missing_mass) / max(requests, 1),
+        )
+
+    def exhausted(self) -> str:
+        """Return the words for a budget that allows no more."""
+        return (
+            f"the budget of {self._token_budget} prompt tokens and {self._cost_budget:g} in money "
+            f"does not allow the next request: {len(self._missing_mass)} articles were labelled "
+            f"for {self._tokens} tokens and {self._cost(self._tokens):g}; raise the budget and run "
+            "again, finished shards are kept"
+        )
+
+    def _cost(self, tokens: float) -> float:
+        return tokens * self._price / 1e6

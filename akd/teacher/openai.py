@@ -1,0 +1,215 @@
+"""The teacher behind any OpenAI-compatible server: top log-probabilities, no hidden states.
+
+Requests are those of OpenAI's API reference, POST /completions and, for chat prompts, POST
+/chat/completions, which vLLM, llama.cpp and others serve too.
+"""
+
+import asyncio
+import itertools
+import os
+from collections import deque
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import SecretStr
+
+from akd.errors import InputError
+from akd.prompts.template import Prompt, render_text
+from akd.records import Scores
+from akd.teacher.answers import LabelScores, label_scores, read_answer
+from akd.teacher.ledger import Ledger, Report
+
+
+def key_from_environment() -> str:
+    """Return the key in `OPENAI_API_KEY`.
+
+    Raises:
+        InputError: if it is not set, or cannot be sent in a header; the key is never shown.
+    """
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key:
+        raise InputError(
+            "OPENAI_API_KEY is not set: export the key of the teacher's server, "
+            "or any word if the server wants none"
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise InputError("OPENAI_API_KEY holds characters that no key has: export it again")
+    return key
+
+
+class OpenAITeacher:
+    """Scores texts by asking a server for one token of answer to each.
+
+    The server cuts the whole prompt into tokens, so that the seam between prompt and article can
+    fall otherwise than in the transformers engine. In a chat the server begins the answer, so that
+    the cue ends the user's message.
+
+    Args:
+        base_url: of the API, such as http://127.0.0.1:8000/v1.
+        model: its name on the server.
+        api_key: see `key_from_environment`; it goes to the server and nowhere else.
+        prompt: what stands around each text.
+        text_characters: how many characters of a text are read.
+        top_log_probabilities: how many alternatives are asked for; most servers allow 20.
+        concurrency: requests under way at once.
+        token_budget: prompt tokens that this engine may spend.
+        cost_budget: money that it may spend on them, in the currency of the price.
+        price: of a million prompt tokens.
+        timeout: of one request, in seconds.
+        retries: of a request after a timeout, a lost connection, or status 408, 409, 429 or 5xx;
+            the client waits as long as Retry-After says, else longer each time.
+
+    Raises:
+        InputError: if the URL is none, or one label word is the beginning of another.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        model: str,
+        api_key: str,
+        prompt: Prompt,
+        text_characters: int,
+        top_log_probabilities: int,
+        concurrency: int,
+        token_budget: int,
+        cost_budget: float,
+        price: float,
+        timeout: float,
+        retries: int,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InputError(f"{base_url!r} is no address of a server: begin it with http(s)://")
+        for word, other in itertools.permutations(prompt.words, 2):
+            if other.startswith(word):
+                raise InputError(
+                    f"label word {word!r} begins {other!r}: choose other verbalizers in task.yaml"
+                )
+        self._base_url, self._model, self._key = base_url, model, SecretStr(api_key)
+        self._prompt, self._text_characters = prompt, text_characters
+        self._top, self._concurrency = top_log_probabilities, concurrency
+        self._timeout, self._retries = timeout, retries
+        self._server = f"the teacher {model} at {base_url}"
+        self._ledger = Ledger(
+            labels=len(prompt.words),
+            token_budget=token_budget,
+            cost_budget=cost_budget,
+            price=price,
+        )
+
+    @property
+    def report(self) -> Report:
+        """Requests, spending, and what the answers left open."""
+        return self._ledger.report
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score the texts; decision and states have width 0.
+
+        Raises:
+            InputError: if the next request could exceed a budget, the server cannot be used, or
+                an answer holds no log-probabilities.
+        """
+        before, after = render_text(self._prompt)
+        prompts = [f"{before}{text[: self._text_characters]}{after}" for text in texts]
+        answers = asyncio.run(self._ask_all(prompts))
+        labels = [answer.log_probabilities for answer in answers]
+        return Scores(
+            np.array(labels, np.float32).reshape(len(texts), len(self._prompt.words)),
+            np.empty((len(texts), 0), np.float32),
+            np.empty((len(texts), 0, 0), np.float32),
+        )
+
+    async def _ask_all(self, prompts: Sequence[str]) -> list[LabelScores]:
+        """Ask in order, several at once; the first failure ends them all."""
+        waiting = deque(prompts)
+        tasks: list[asyncio.Task[LabelScores]] = []
+        running: dict[asyncio.Task[LabelScores], str] = {}
+        async with self._connect() as client:
+            try:
+                while waiting or running:
+                    while self._may_ask(waiting, running.values()):
+                        prompt = waiting.popleft()
+                        tasks.append(asyncio.create_task(self._ask(client, prompt)))
+                        running[tasks[-1]] = prompt
+                    if not running:
+                        raise InputError(f"{self._server}: {self._ledger.exhausted()}")
+                    done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()  # raises what the request raised
+                        del running[task]
+            finally:
+                for task in running:
+                    task.cancel()
+                # What ended the loop is on its way up already; the others have no more to say.
+                await asyncio.gather(*running, return_exceptions=True)
+        return [task.result() for task in tasks]
+
+    def _connect(self) -> AsyncOpenAI:
+        return AsyncOpenAI(
+            base_url=self._base_url,
+            api_key=self._key.get_secret_value(),
+            timeout=self._timeout,
+            max_retries=self._retries,
+        )
+
+    def _may_ask(self, waiting: Sequence[str], running: Collection[str]) -> bool:
+        """Say whether the next request has a place, and fits in with those under way."""
+        if not waiting or len(running) >= self._concurrency:
+            return False
+        return self._ledger.allows((waiting[0], *running))
+
+    async def _ask(self, client: AsyncOpenAI, prompt: str) -> LabelScores:
+        try:
+            if self._prompt.chat:
+                body = await self._chat(client, prompt)
+            else:
+                body = await self._complete(client, prompt)
+        except (APIConnectionError, APIStatusError) as error:
+            # Without its cause: that holds the request, and the request the key.
+            raise InputError(f"{self._server} {self._complaint(error)}") from None
+        answer = read_answer(body, self._server)
+        scores = label_scores(answer.top, self._prompt.words)
+        self._ledger.book(prompt, answer.prompt_tokens, scores)
+        return scores
+
+    async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:
+        response = await client.completions.with_raw_response.create(
+            model=self._model, prompt=prompt, max_tokens=1, temperature=0, logprobs=self._top
+        )
+        return response.http_response.content
+
+    async def _chat(self, client: AsyncOpenAI, prompt: str) -> bytes:
+        messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": prompt}]
+        if self._prompt.system:
+            messages.insert(0, {"role": "system", "content": self._prompt.system})
+        response = await client.chat.completions.with_raw_response.create(
+            model=self._model,
+            messages=messages,
+            max_tokens=1,
+            temperature=0,
+            logprobs=True,
+            top_logprobs=self._top,
+        )
+        return response.http_response.content
+
+    def _complaint(self, error: APIConnectionError | APIStatusError) -> str:
+        tried = f"({self._retries} retries)"
+        match error:
+            case APITimeoutError():
+                return f"did not answer within {self._timeout:g} s {tried}: raise the timeout"
+            case APIConnectionError():
+                return f"refuses or drops the connection {tried}: start it, or check its address"
+            case APIStatusError(status_code=401 | 403):
+                return "refuses the key in OPENAI_API_KEY: export one that is valid there"
+            case APIStatusError(status_code=404):
+                return "does not exist: check the model's name and the address (often .../v1)"
+            case APIStatusError(status_code=429):
+                return f"limits the rate {tried}: lower the concurrency, or check your quota there"
+            case APIStatusError(status_code=code) if code >= 500:
+                return f"fails with status {code} {tried}: look at its log and run again"
+            case APIStatusError(message=message):
+                reason = " ".join(message.replace(self._key.get_secret_value(), "***").split())
+                return f"refuses a request ({reason}): change what it names"

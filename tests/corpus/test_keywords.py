@@ -1,0 +1,75 @@
+"""Keyword expansion: what is mined, whose it is, and what stays as a person wrote it."""
+
+import json
+from pathlib import Path
+
+from akd.corpus.keywords import expanded, mine, open_domains, read_keywords, write_keywords
+from akd.sources import Domain
+
+FIRES = [f"The bushfire near town {n}: firefighters met thick smoke" for n in "abcdefgh"]
+MUSIC = [f"The festival number {n} opened with music for {n} guests" for n in range(120)]
+
+
+def test_phrases_that_stand_beside_the_seeds_are_found_and_others_not() -> None:
+    found = mine(FIRES + MUSIC, {"fire": ["bushfire"]}, per_domain=5, words=2)
+    phrases = [phrase for phrase, _ in found["fire"]]
+    assert "thick smoke" in phrases
+    assert "bushfire" not in phrases
+    assert all(phrase in FIRES[0].casefold().replace(":", "") for phrase in phrases)
+    scores = [score for _, score in found["fire"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_phrase_stands_in_for_its_parts_and_common_words_begin_no_phrase() -> None:
+    texts = [f"News {n}: the interest rates rose, says bank {n}" for n in range(8)]
+    texts += [f"News {n}: the team won match {n} at home" for n in range(72)]
+    found = mine(texts, {"economy": ["bank"]}, per_domain=9, words=3)
+    phrases = [phrase for phrase, _ in found["economy"]]
+    assert any("interest rates" in phrase for phrase in phrases)
+    assert "interest" not in phrases
+    assert not any(phrase.startswith("the ") for phrase in phrases)
+
+
+def test_scripts_without_spaces_give_runs_of_characters() -> None:
+    texts = [f"火灾发生后消防人员到达现场{n}号" for n in "一二三四五"]
+    texts += [f"电影节今天第{n}次开幕" for n in range(60)]
+    found = mine(texts, {"fire": ["火灾"]}, per_domain=5, words=3)
+    assert any("消防" in phrase for phrase, _ in found["fire"])
+    assert not any("电影" in phrase for phrase, _ in found["fire"])
+
+
+def test_seeds_that_no_article_holds_find_nothing() -> None:
+    assert mine(MUSIC, {"fire": ["volcano"]}, per_domain=5, words=2) == {"fire": []}
+    assert mine(["one text"], {"fire": ["volcano"]}, per_domain=5, words=2) == {"fire": []}
+
+
+def test_mining_does_not_depend_on_the_order_of_articles() -> None:
+    seeds = {"fire": ["bushfire"]}
+    first = mine(FIRES + MUSIC, seeds, per_domain=5, words=2)
+    second = mine((FIRES + MUSIC)[::-1], seeds, per_domain=5, words=2)
+    assert [p for p, _ in first["fire"]] == [p for p, _ in second["fire"]]
+
+
+def test_each_keyword_has_one_origin_and_a_frozen_domain_stays_as_it_is(tmp_path: Path) -> None:
+    domains = {
+        "fire": Domain(keywords=["Fire", "smoke"]),
+        "ships": Domain(keywords=["port"], frozen=True),
+    }
+    assert open_domains(domains) == {"fire": ["Fire", "smoke"]}
+    table = expanded(
+        domains, {"fire": [("fire", 0.5), ("burn", 0.4)]}, {"fire": [("burn", 0.0), ("ash", 0.0)]}
+    )
+    assert table.rows() == [
+        ("fire", "Fire", "task", 1.0),
+        ("fire", "smoke", "task", 1.0),
+        ("fire", "burn", "mined", 0.4),
+        ("fire", "ash", "teacher", 0.0),
+        ("ships", "port", "task", 1.0),
+    ]
+    write_keywords(table, tmp_path / "keywords")
+    assert read_keywords(tmp_path / "keywords") == {
+        "fire": ["Fire", "smoke", "burn", "ash"],
+        "ships": ["port"],
+    }
+    lines = (tmp_path / "keywords" / "keywords.jsonl").read_text().splitlines()
+    assert json.loads(lines[2])["origin"] == "mined"

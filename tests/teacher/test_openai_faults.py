@@ -1,0 +1,150 @@
+"""The OpenAI-compatible engine and faults: waited out, or one sentence; the key is never shown."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from akd.errors import InputError
+from akd.prompts.calibration import Calibrator
+from akd.prompts.template import render_text
+from akd.teacher.label import score_all, signals
+from akd.teacher.openai import key_from_environment
+from akd.teacher.store import ScoreStore
+from tests.conftest import SENTENCES
+from tests.teacher.completion_server import (
+    KEY,
+    PLAIN,
+    CompletionServer,
+    serving,
+    teacher_at,
+)
+
+USAGE = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+BARE = {"choices": [{"index": 0, "text": "x", "logprobs": None}], "usage": USAGE}
+LOGITS = {"choices": [{"logprobs": {"top_logprobs": [{"a": 8.1}]}}], "usage": USAGE}
+HEAVY = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1, "b": -0.1}]}}], "usage": USAGE}
+UNCOUNTED = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1}]}}]}
+
+
+@pytest.fixture
+def server(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> Iterator[CompletionServer]:
+    """A server with a tiny LLaMA."""
+    with serving(llama, tokenizer) as running:
+        yield running
+
+
+def test_rate_limits_and_failures_are_waited_out(server: CompletionServer) -> None:
+    server.faults = [
+        lambda handler: handler.refuse(429, "slow down", Retry_After="0.7"),
+        None,
+        lambda handler: handler.refuse(500, "oops"),
+        None,
+        lambda handler: handler.close_connection_early(),
+        None,
+    ]
+    waited = teacher_at(server.url, concurrency=1).score(SENTENCES[:3])
+    assert server.arrivals[1] - server.arrivals[0] >= 0.7  # unasked, it waits at most 0.5 s
+    assert len(server.bodies) == 6
+    sound = teacher_at(server.url).score(SENTENCES[:3])
+    np.testing.assert_array_equal(waited.log_probabilities, sound.log_probabilities)
+
+
+FAULTS: dict[str, Callable[[Any], None]] = {
+    r"limits the rate \(0 retries\)": lambda handler: handler.refuse(429, "slow down"),
+    r"fails with status 503 \(0 retries\)": lambda handler: handler.refuse(503, "busy"),
+    r"refuses the key": lambda handler: handler.refuse(403, f"no access for {KEY}"),
+    r"Error code: 400 .*at most 5.*logprobs, \*\*\*": lambda handler: handler.refuse(
+        400, f"at most 5\nlogprobs, {KEY}"
+    ),
+    r"drops the connection": lambda handler: handler.close_connection_early(),
+    r"did not answer within 0.3 s": lambda handler: time.sleep(0.6),
+    r"JSON that is cut off": lambda handler: handler.send(200, BARE, cut=7),
+    r"JSON that is cut off or broken:": lambda handler: handler.send(200, "x", cut=1),
+    r"without log-probabilities": lambda handler: handler.send(200, BARE),
+    r"without log-probabilities of": lambda handler: handler.send(200, LOGITS),
+    r"without log-probabilities of a": lambda handler: handler.send(200, []),
+    r"add up to more than 1": lambda handler: handler.send(200, HEAVY),
+    r"does not say how many tokens": lambda handler: handler.send(200, UNCOUNTED),
+}
+
+
+@pytest.mark.parametrize("complaint", FAULTS)
+def test_a_fault_is_one_sentence_without_the_key(
+    server: CompletionServer, complaint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.faults = [None, FAULTS[complaint]]
+    seconds = 0.3 if "within" in complaint else 10.0
+    teacher = teacher_at(server.url, retries=0, concurrency=2, timeout=seconds)
+    with pytest.raises(InputError, match=complaint) as caught:
+        teacher.score(SENTENCES)
+    message = str(caught.value)
+    assert message.startswith(f"the teacher tiny at {server.url} ")
+    assert "\n" not in message
+    assert KEY not in "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert "never retrieved" not in caplog.text
+
+
+def test_a_wrong_key_model_or_address(server: CompletionServer) -> None:
+    with pytest.raises(InputError, match="refuses the key in OPENAI_API_KEY") as caught:
+        teacher_at(server.url, api_key="sk-wrong-one").score(SENTENCES)
+    assert "sk-wrong-one" not in str(caught.value)
+    with pytest.raises(InputError, match="the teacher large at .* does not exist: check the mo"):
+        teacher_at(server.url, model="large").score(SENTENCES)
+    with pytest.raises(InputError, match="does not exist"):
+        teacher_at(server.url.removesuffix("/v1")).score(SENTENCES)
+    with pytest.raises(InputError, match="drops the connection"):
+        teacher_at("http://127.0.0.1:9/v1", retries=0).score(SENTENCES)
+    with pytest.raises(InputError, match=r"begin it with http\(s\)://"):
+        teacher_at("localhost:8000/v1")
+
+
+def test_a_word_must_not_begin_another() -> None:
+    prompt = PLAIN.model_copy(update={"words": ("safety", "safe", "bad")})
+    with pytest.raises(InputError, match="'safe' begins 'safety'"):
+        teacher_at("http://127.0.0.1:9/v1", prompt=prompt)
+
+
+@pytest.mark.parametrize("cap", ["tokens", "money"])
+def test_a_budget_that_runs_out_and_a_larger_one(
+    server: CompletionServer, tmp_path: Path, cap: str
+) -> None:
+    texts = [f"{SENTENCES[0]} {number}" for number in range(8)]
+    store = ScoreStore(tmp_path)
+    before, after = render_text(PLAIN)
+    length = len(server.tokenizer(f"{before}{texts[0]}{after}").input_ids)
+    used = 6 * length - 1
+    limit = {"token_budget": used} if cap == "tokens" else {"cost_budget": used * 0.5e-6}
+    poor = teacher_at(server.url, **limit)
+    with pytest.raises(InputError, match=r"does not allow the next request: 5 articles were"):
+        score_all(poor, texts, store, 2)
+    assert poor.report.requests == len(server.bodies) == 5
+    assert poor.report.prompt_tokens <= used
+    scores = score_all(teacher_at(server.url), texts, store, 2)
+    assert len(server.bodies) == 5 + 4  # two shards of two were kept
+    frame, hidden = signals(
+        [str(row) for row in range(8)], scores, Calibrator(np.zeros(3), 1.0, [], 1.0), "abc"
+    )
+    assert frame.height == 8
+    assert hidden.shape == (8, 0)
+
+
+def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(InputError, match="OPENAI_API_KEY is not set"):
+        key_from_environment()
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    assert key_from_environment() == KEY
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-ä")
+    with pytest.raises(InputError, match="characters that no key has") as caught:
+        key_from_environment()
+    assert "sk-" not in str(caught.value)
