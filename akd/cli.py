@@ -8,8 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from akd import console
+from akd.corpus.keywords import by_origin, read_keywords
+from akd.corpus.keywords import freeze as freeze_keywords
 from akd.evaluate.compare import MODELS
 from akd.io import read_json
+from akd.task import load_domains
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -20,11 +23,6 @@ _ROWS = {
     "tfidf": "TF-IDF + logistic regression",
 }
 _COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
-
-
-@app.callback()
-def _root() -> None:
-    """Keep `results` a command of its own while it is the only one."""
 
 
 @app.command(epilog="Example: akd results --metrics metrics/evaluate.json")
@@ -47,6 +45,28 @@ def results(
         )
     where = pictures.resolve() if pictures.is_file() else "run `dvc plots show` to make them"
     screen.print(f"pictures: {where}", soft_wrap=True)
+
+
+@app.command(epilog="Example: akd keywords --freeze data/tasks/crisis/domains.yaml")
+def keywords(
+    folder: Annotated[Path, typer.Option(help="What the keywords stage wrote.")] = Path(
+        "data/keywords"
+    ),
+    freeze: Annotated[
+        Path | None,
+        typer.Option(help="A domains.yaml to take the list over, so that no run expands it again."),
+    ] = None,
+) -> None:
+    """Print the keywords of each domain by origin, and freeze them if asked to."""
+    found = read_keywords(folder)
+    if freeze is not None:
+        freeze_keywords(freeze, load_domains(freeze), found)
+    table = Table(title=str(folder))
+    for column in ("domain", "origin", "keywords"):
+        table.add_column(column)
+    for (domain, origin), words in by_origin(folder).items():
+        table.add_row(domain, origin, ", ".join(words))
+    Console().print(table)
 
 
 def _table(report: dict[str, Any]) -> Table:

@@ -1,30 +1,17 @@
-"""Keyword expansion ([ANON] 3.1): from a few seeds of each domain to a list with origins.
+"""The keywords of each domain with their origins: the task's own, mined ones, the teacher's."""
 
-Offline, key phrases are mined from the articles that are there: those near a domain's seeds vote
-for the phrases that set them apart (Rocchio 1971).
-"""
-
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
+import yaml
 
-from akd.corpus.relevance import is_unspaced, runs
-from akd.io import read_json_lines, replacing, write_json_lines
+from akd.io import read_json_lines, replacing, write_json_lines, write_text
 from akd.records import KEYWORD
 from akd.sources import Domain
 
 FILE = "keywords.jsonl"
 
-_NEAR_SHARE = 0.05  # of the articles vote for a domain
-_COMMON_SHARE = 0.1  # of the articles hold a word that is no keyword of anything
-_RARE_ARTICLES = 3  # at least so many hold a phrase
-_COVERED = 0.7  # of a phrase's weight: then the longer phrase around it says the same
 
 Found = Mapping[str, Sequence[tuple[str, float]]]
 """Phrases with their scores, the best first, of each domain."""
@@ -64,103 +51,46 @@ def read_keywords(folder: Path) -> dict[str, list[str]]:
         InputError: if the file is missing or broken.
     """
     domains: dict[str, list[str]] = {}
-    for row in read_json_lines(folder / FILE):
-        domains.setdefault(row["domain"], []).append(row["keyword"])
+    for (domain, _), keywords in by_origin(folder).items():
+        domains.setdefault(domain, []).extend(keywords)
     return domains
+
+
+def by_origin(folder: Path) -> dict[tuple[str, str], list[str]]:
+    """Return the keywords of each pair of domain and origin, in the order of the file.
+
+    Raises:
+        InputError: if the file is missing or broken.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in read_json_lines(folder / FILE):
+        found.setdefault((row["domain"], row["origin"]), []).append(row["keyword"])
+    return found
+
+
+def freeze(
+    path: Path, domains: Mapping[str, Domain], keywords: Mapping[str, Sequence[str]]
+) -> None:
+    """Write domains.yaml with the keywords found for each domain, which no run expands again.
+
+    Args:
+        path: of domains.yaml, which is replaced; its comments are lost.
+        domains: what it holds now.
+        keywords: of `read_keywords`; a domain without any there stays as it is.
+    """
+    frozen = {
+        name: domain.model_copy(update={"keywords": keywords[name], "frozen": True})
+        if name in keywords
+        else domain
+        for name, domain in domains.items()
+    }
+    plain = {
+        name: domain.model_dump(mode="json", exclude_defaults=True)
+        for name, domain in frozen.items()
+    }
+    write_text(path, yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=120))
 
 
 def open_domains(domains: Mapping[str, Domain]) -> dict[str, Sequence[str]]:
     """Return the seeds of the domains whose list is not frozen."""
     return {name: domain.keywords for name, domain in domains.items() if not domain.frozen}
-
-
-def mine(
-    texts: Sequence[str], seeds: Mapping[str, Sequence[str]], *, per_domain: int, words: int
-) -> dict[str, list[tuple[str, float]]]:
-    """Return the phrases that set the articles near each domain's seeds apart from all articles.
-
-    A phrase's score is its mean TF-IDF weight in the articles nearest to the seeds (cosine) minus
-    that in all articles. In scripts without spaces, phrases are runs of 2 to 4 characters.
-
-    Args:
-        texts: articles (n), at least one.
-        seeds: keywords of each domain.
-        per_domain: how many phrases of each domain.
-        words: of the longest phrase.
-    """
-    common = _common_words(texts)
-    vectorizer = TfidfVectorizer(
-        analyzer=lambda text: list(_phrases(text, words, common)),
-        sublinear_tf=True,
-        min_df=min(_RARE_ARTICLES, len(texts)),
-    )
-    try:
-        vectors = vectorizer.fit_transform(texts)
-    except ValueError:  # no phrase is in several articles
-        return {name: [] for name in seeds}
-    names = vectorizer.get_feature_names_out()
-    everywhere = np.asarray(vectors.mean(axis=0)).ravel()
-    found = {}
-    for name, keywords in seeds.items():
-        near = np.asarray(
-            (vectors @ vectorizer.transform(["\n".join(keywords)]).T).todense()
-        ).ravel()
-        voters = np.argsort(-near, kind="stable")[: max(1, round(_NEAR_SHARE * len(texts)))]
-        voters = voters[near[voters] > 0]
-        gain = np.asarray(vectors[voters].mean(axis=0)).ravel() - everywhere if len(voters) else 0
-        known = {keyword.casefold() for keyword in keywords}
-        found[name] = list(_best(names, np.broadcast_to(gain, len(names)), known, per_domain))
-    return found
-
-
-def _best(
-    names: NDArray[np.str_], gain: NDArray[np.float64], known: set[str], count: int
-) -> Iterator[tuple[str, float]]:
-    """Yield the best phrases, none of which is a part of another that says the same."""
-    order = [row for row in np.lexsort((names, -gain))[: 20 * count] if gain[row] > 0]
-    chosen = {str(names[row]): float(gain[row]) for row in order}
-    yielded = 0
-    for phrase, score in chosen.items():
-        around = [s for longer, s in chosen.items() if phrase != longer and _inside(phrase, longer)]
-        within = [shorter for shorter in chosen if phrase != shorter and _inside(shorter, phrase)]
-        is_covered = any(s >= _COVERED * score for s in around)
-        is_padded = any(score < _COVERED * chosen[shorter] for shorter in within)
-        if phrase in known or is_covered or is_padded:
-            continue
-        yield phrase, score
-        yielded += 1
-        if yielded == count:
-            return
-
-
-def _inside(shorter: str, longer: str) -> bool:
-    if is_unspaced(longer):
-        return shorter in longer
-    return f" {shorter} " in f" {longer} "
-
-
-def _common_words(texts: Sequence[str]) -> set[str]:
-    """Return the words that so many articles hold that no phrase begins or ends with one."""
-    articles = Counter(word for text in texts for word in set(runs(text.casefold())))
-    return {word for word, count in articles.items() if count > max(1, _COMMON_SHARE * len(texts))}
-
-
-def _phrases(text: str, words: int, common: AbstractSet[str]) -> Iterator[str]:
-    """Yield the phrases of a text: runs of words on one line, runs of characters where none are."""
-    for line in text.casefold().splitlines():
-        plain: list[str] = []
-        for run in [*runs(line), ""]:
-            if run and not is_unspaced(run):
-                plain.append(run)
-                continue
-            for window in _windows(plain, 1, words):
-                edges = (window[0], window[-1])
-                if all(word.isalpha() and word not in common for word in edges):
-                    yield " ".join(window)
-            yield from map("".join, _windows(run, 2, 4))
-            plain = []
-
-
-def _windows(tokens: Sequence[str], shortest: int, longest: int) -> Iterator[Sequence[str]]:
-    for size in range(shortest, longest + 1):
-        yield from (tokens[start : start + size] for start in range(len(tokens) - size + 1))

@@ -3,8 +3,20 @@
 import json
 from pathlib import Path
 
-from akd.corpus.keywords import expanded, mine, open_domains, read_keywords, write_keywords
+import yaml
+from typer.testing import CliRunner
+
+from akd.cli import app
+from akd.corpus.keywords import (
+    expanded,
+    freeze,
+    open_domains,
+    read_keywords,
+    write_keywords,
+)
+from akd.corpus.mining import mine
 from akd.sources import Domain
+from akd.task import load_domains
 
 FIRES = [f"The bushfire near town {n}: firefighters met thick smoke" for n in "abcdefgh"]
 MUSIC = [f"The festival number {n} opened with music for {n} guests" for n in range(120)]
@@ -73,3 +85,30 @@ def test_each_keyword_has_one_origin_and_a_frozen_domain_stays_as_it_is(tmp_path
     }
     lines = (tmp_path / "keywords" / "keywords.jsonl").read_text().splitlines()
     assert json.loads(lines[2])["origin"] == "mined"
+
+
+def test_a_frozen_list_is_taken_over_and_keeps_its_query(tmp_path: Path) -> None:
+    path = tmp_path / "domains.yaml"
+    query = {"start": "2020-01-01", "end": "2020-02-01", "languages": ["eng"], "maximum": 5}
+    path.write_text(yaml.safe_dump({"fire": {"keywords": ["fire"], "query": query}}))
+    freeze(path, load_domains(path), {"fire": ["fire", "火灾"]})
+    again = load_domains(path)
+    assert again["fire"].frozen
+    assert again["fire"].keywords == ["fire", "火灾"]
+    assert again["fire"].query is not None
+    assert again["fire"].query.maximum == 5
+    assert open_domains(again) == {}
+
+
+def test_the_command_shows_and_freezes(tmp_path: Path) -> None:
+    domains = tmp_path / "domains.yaml"
+    domains.write_text("fire: {keywords: [fire]}")
+    table = expanded(load_domains(domains), {"fire": [("smoke", 0.5)]}, {})
+    write_keywords(table, tmp_path / "keywords")
+    done = CliRunner().invoke(
+        app, ["keywords", "--folder", str(tmp_path / "keywords"), "--freeze", str(domains)]
+    )
+    assert done.exit_code == 0
+    assert "smoke" in done.output
+    assert "mined" in done.output
+    assert load_domains(domains)["fire"].keywords == ["fire", "smoke"]
