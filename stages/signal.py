@@ -1,12 +1,13 @@
 """signal: alerts of the student for the newest articles."""
 
+import polars as pl
+
 from akd import console, params
 from akd.console import PathOption
 from akd.evaluate.alerts import alerts, newest
 from akd.evaluate.contestants import load_student
 from akd.evaluate.predict import student_probabilities
-from akd.io import read_table, replacing, write_json, write_json_lines
-from akd.records import CLEAN
+from akd.io import replacing, write_json, write_json_lines
 from akd.task import load_task
 
 
@@ -20,7 +21,7 @@ def main(
 ) -> None:
     """Write `out`/alerts.jsonl, the most severe first."""
     settings, definition = params.load(), load_task(task)
-    articles = newest(read_table(clean / "articles", CLEAN), settings.signal.articles)
+    articles = newest(pl.scan_parquet(clean / "articles"), settings.signal.articles)
     model, tokenizer, reading = load_student(student, adapter, settings.quantization)
     found = student_probabilities(
         model, tokenizer, reading, articles["text"].to_list(), settings.label.batch_size

@@ -7,8 +7,7 @@ import polars as pl
 
 from akd.corpus.cleaning import article_text
 from akd.errors import InputError
-from akd.io import read_table
-from akd.records import CLEAN, REJECTED
+from akd.io import table_shards
 from akd.task import Example
 
 _META = ("domain", "language")
@@ -25,11 +24,11 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     Raises:
         InputError: if an id names no clean article (it says what became of the first such one).
     """
-    articles = read_table(clean / "articles", CLEAN)
-    known = {row["id"]: row for row in articles.iter_rows(named=True)}
+    ids = [example.id for example in examples]
+    known = {row["id"]: row for row in _named(clean / "articles", ids).iter_rows(named=True)}
     missing = [e.id for e in examples if not e.text and e.id not in known]
     if missing:
-        fate = read_table(clean / "rejected", REJECTED).filter(pl.col("id") == missing[0])
+        fate = _named(clean / "rejected", missing[:1])
         why = f"rejected as {fate['reason'][0]}" if fate.height else "never fetched"
         raise InputError(
             f"{len(missing)} of {len(examples)} annotated ids have no article in {clean} (the "
@@ -43,6 +42,12 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
         rows.append((example.id, example.label, text, *(article[name] for name in _META)))
     columns = ["id", "label", "text", *_META]
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def _named(folder: Path, ids: Sequence[str]) -> pl.DataFrame:
+    """Return the rows with these ids, without reading the others into memory."""
+    rows = pl.scan_parquet(table_shards(folder))
+    return rows.filter(pl.col("id").is_in(ids)).collect(engine="streaming")
 
 
 def balanced(examples: Sequence[Example], size: int) -> list[Example]:

@@ -9,11 +9,11 @@ from akd.evaluate.metrics import Floats
 from akd.task import Label
 
 
-def newest(articles: pl.DataFrame, count: int) -> pl.DataFrame:
+def newest(articles: pl.LazyFrame, count: int) -> pl.DataFrame:
     """Return the newest articles, newest first; those without a date come last, by id."""
     dated = articles.with_columns(undated=pl.col("published") == "")
     order = dated.sort("undated", "published", "id", descending=[False, True, False])
-    return order.head(count).drop("undated")
+    return order.head(count).drop("undated").collect(engine="streaming")
 
 
 def alerts(

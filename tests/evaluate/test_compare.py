@@ -102,12 +102,12 @@ def test_alerts_are_of_the_newest_and_the_most_severe_first() -> None:
         article("undated", "b"),
         article("new", "c", published="2024-05-01", title="New"),
     )
-    assert newest(table, 2)["id"].to_list() == ["new", "old"]
+    assert newest(table.lazy(), 2)["id"].to_list() == ["new", "old"]
     labels = [
         Label(name=name, definition="", coarse=name, severity=Severity(level=level, weight=weight))
         for name, level, weight in (("risk", "high", 1.0), ("safe", "none", 0.0))
     ]
-    rows = alerts(newest(table, 3), np.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]]), labels)
+    rows = alerts(newest(table.lazy(), 3), np.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]]), labels)
     assert [row["id"] for row in rows] == ["old", "undated", "new"]
     assert rows[0] | {"domain": "", "language": "", "published": ""} == {
         "id": "old",
