@@ -136,6 +136,7 @@ class DistillParams(_Frozen):
     """The phases, from simple to complex."""
 
     student_prompt: Literal["bare", "same"]
+    readout: Literal["pooled", "label_words"]
     final: str
     phases: dict[str, Phase] = Field(min_length=1)
 

@@ -1,11 +1,14 @@
-"""Cleaning at the size of the paper's corpus: time, memory, duplicates, against a plain loop.
+"""Cleaning at the size of the paper's corpus: time, memory, duplicates, against two others.
 
     python -m benchmarks.clean
 
 The corpus is put together from real news with known duplicates, see `benchmarks.corpus`. The plain
 loop is what one would write first: the same cleaning, langdetect on each whole text, and a
 dictionary of text hashes, which finds exact duplicates only. It runs on the first rows, in one
-process; ratios are articles a second and process.
+process. datatrove filters by language and deduplicates by MinHash the same rows in as many
+processes; `benchmarks.datatrove_clean` says what is and is not the same. Where it gets fewer rows,
+akd cleans those rows once more, so that both are timed on the same. Ratios are articles a second
+and process, those of akd with the cascade over those of the other.
 """
 
 import hashlib
@@ -27,8 +30,10 @@ from akd.corpus.language import Backend
 from akd.corpus.preparation import Preparation
 from benchmarks.clone import write_result
 from benchmarks.corpus import build
+from benchmarks.datatrove_clean import deduplicate
 
 WORKERS = 2
+MAX_CHARACTERS = 2_000
 SIMILARITY = 0.7
 SEED = 42
 
@@ -37,6 +42,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Articles, as many as the paper has.")] = 219_292,
     many: Annotated[int, typer.Option(help="Articles on which memory is measured.")] = 1_000_000,
     plain: Annotated[int, typer.Option(help="Articles that the plain loop gets.")] = 2_000,
+    datatrove: Annotated[int, typer.Option(help="Articles that datatrove gets.")] = 219_292,
 ) -> None:
     """Write benchmarks/results/clean.json."""
     with tempfile.TemporaryDirectory() as folder:
@@ -44,12 +50,13 @@ def main(
         build(rows, raw, SEED)
         langdetect_s, _ = _measured(raw, out, "langdetect")
         cascade_s, peak = _measured(raw, out, "cascade")
-        planted = pl.read_parquet(raw / "*.parquet", columns=["id", "source"])
-        report = _duplicates(planted, out)
-        texts = pl.read_parquet(raw / "part-00000.parquet")["text"].to_list()[:plain]
-        plain_rate = len(texts) / _plain_loop(texts)
-        shutil.rmtree(raw)
-        build(many, raw, SEED)
+        report = _duplicates(_planted(raw), _repeats(out))
+        plain_rate = _plain_rate(raw, plain)
+        if datatrove != rows:
+            _rebuild(datatrove, raw)
+        akd_s = cascade_s if datatrove == rows else _measured(raw, out, "cascade")[0]
+        rival = _datatrove(raw, Path(folder) / "datatrove", akd_s)
+        _rebuild(many, raw)
         many_s, many_peak = _measured(raw, out, "cascade")
     result: dict[str, Any] = {
         "rows": rows,
@@ -64,18 +71,44 @@ def main(
         "ratio_plain_langdetect": round(rows / langdetect_s / WORKERS / plain_rate, 2),
         "plain_rows": plain,
         **report,
+        **rival,
         "n": 1,
         "seed": SEED,
     }
-    command = f"python -m benchmarks.clean --rows {rows} --many {many} --plain {plain}"
-    write_result("clean", command, result)
+    options = f"--rows {rows} --many {many} --plain {plain} --datatrove {datatrove}"
+    write_result("clean", f"python -m benchmarks.clean {options}", result)
+
+
+def _rebuild(rows: int, raw: Path) -> None:
+    shutil.rmtree(raw)
+    build(rows, raw, SEED)
+
+
+def _datatrove(raw: Path, scratch: Path, akd_s: float) -> dict[str, Any]:
+    """Run datatrove on the rows that akd has cleaned in `akd_s` seconds, in as many processes."""
+    done = deduplicate(raw, scratch, max_characters=MAX_CHARACTERS, workers=WORKERS)
+    shutil.rmtree(scratch)
+    planted, seconds = _planted(raw), sum(done.stages_s.values())
+    source, dropped = pl.col("source"), done.other_language
+    reached = planted.filter(~pl.col("id").is_in(dropped)).with_columns(
+        pl.when(source.is_in(dropped)).then(pl.lit("")).otherwise(source).alias("source")
+    )
+    return {
+        "ratio_datatrove": round(seconds / akd_s, 2),
+        "datatrove_rows": planted.height,
+        "datatrove_s": round(seconds, 1),
+        "datatrove_stages_s": {name: round(value, 1) for name, value in done.stages_s.items()},
+        "datatrove_akd_s": round(akd_s, 1),
+        "datatrove_other_language": len(dropped),
+        **{f"datatrove_{name}": v for name, v in _duplicates(reached, done.repeats).items()},
+    }
 
 
 def _measured(raw: Path, out: Path, backend: Backend) -> tuple[float, float]:
     """Return seconds and the largest sum of resident memory over all processes, in GiB."""
     settings = Preparation(
         min_characters=80,
-        max_characters=2000,
+        max_characters=MAX_CHARACTERS,
         languages=(),
         backend=backend,
         language_characters=500,
@@ -114,21 +147,33 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def _duplicates(planted: pl.DataFrame, out: Path) -> dict[str, float]:
-    """Compare the rejected duplicates with the planted ones, as pairs of a row and its origin."""
-    origin = pl.when(pl.col("source") == "").then("id").otherwise("source")
-    groups = dict(planted.select("id", origin.alias("origin")).rows())
+def _planted(raw: Path) -> pl.DataFrame:
+    return pl.read_parquet(raw / "*.parquet", columns=["id", "source"])
+
+
+def _repeats(out: Path) -> pl.DataFrame:
+    """Return the duplicates that akd rejected, each with the id that was kept."""
     rejected = pl.read_parquet(out / "rejected" / "*.parquet", columns=["id", "reason", "detail"])
     found = rejected.filter(pl.col("reason").str.ends_with("duplicate"))
-    right = sum(groups[row] == groups[kept] for row, _, kept in found.rows())
+    return found.select("id", pl.col("detail").alias("kept"))
+
+
+def _duplicates(planted: pl.DataFrame, repeats: pl.DataFrame) -> dict[str, float]:
+    """Compare dropped duplicates with the planted ones, as pairs of a row and its origin."""
+    copies = pl.col("source") != ""
+    origin = pl.when(copies).then("source").otherwise("id")
+    groups = dict(planted.select("id", origin.alias("origin")).rows())
+    right = sum(groups[row] == groups.get(kept) for row, kept in repeats.rows())
     return {
-        "planted_duplicates": planted.filter(pl.col("source") != "").height,
-        "duplicate_recall": round(right / planted.filter(pl.col("source") != "").height, 4),
-        "duplicate_precision": round(right / max(found.height, 1), 4),
+        "planted_duplicates": planted.filter(copies).height,
+        "duplicate_recall": round(right / planted.filter(copies).height, 4),
+        "duplicate_precision": round(right / max(repeats.height, 1), 4),
     }
 
 
-def _plain_loop(texts: list[str]) -> float:
+def _plain_rate(raw: Path, rows: int) -> float:
+    """Return the articles a second of the plain loop."""
+    texts = pl.read_parquet(raw / "part-00000.parquet")["text"].to_list()[:rows]
     DetectorFactory.seed = 0
     seen: dict[str, int] = {}
     start = time.perf_counter()
@@ -136,7 +181,7 @@ def _plain_loop(texts: list[str]) -> float:
         cleaned = clean_text(text)
         detect(cleaned)
         seen.setdefault(hashlib.md5(cleaned.encode()).hexdigest(), row)
-    return time.perf_counter() - start
+    return len(texts) / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from akd.corpus.examples import with_texts
 from akd.corpus.sampling import sample
 from akd.distill.phase import read_lessons, run_phase
 from akd.evaluate.baseline import tfidf_probabilities
-from akd.evaluate.contestants import load_student
-from akd.evaluate.predict import student_probabilities
+from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
 from akd.prompts import store
@@ -120,6 +119,7 @@ def _student(
                 taught,
                 phase,
                 reading=reading,
+                readout=settings.distill.readout,
                 coarse_groups=task.coarse_groups,
                 adapter=settings.adapter,
                 optimizer=settings.optimizer,
@@ -128,9 +128,9 @@ def _student(
                 seed=settings.seed,
             )
         final = Path(scratch) / settings.distill.final
-        model, tokenizer, _ = load_student(folder, final, settings.quantization)
+        student = load_student(folder, final, settings.quantization)
     texts = table["text"].to_list()
-    found = student_probabilities(model, tokenizer, reading, texts, settings.label.batch_size)
+    found = student_probabilities(student, texts, settings.label.batch_size)
     labels = [task.label_names.index(label) for label in taught["label"]]
     tfidf = tfidf_probabilities(taught["text"].to_list(), labels, texts, len(task.labels))
     english = (table["language"] == "en").to_numpy()

@@ -27,6 +27,7 @@ def main(
         read_lessons(filtered, signals),
         settings.distill.phases[phase],
         reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
+        readout=settings.distill.readout,
         coarse_groups=load_task(task).coarse_groups,
         adapter=settings.adapter,
         optimizer=settings.optimizer,

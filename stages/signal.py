@@ -5,8 +5,7 @@ import polars as pl
 from akd import console, params
 from akd.console import PathOption
 from akd.evaluate.alerts import alerts, newest
-from akd.evaluate.contestants import load_student
-from akd.evaluate.predict import student_probabilities
+from akd.evaluate.predict import load_student, student_probabilities
 from akd.io import replacing, write_json, write_json_lines
 from akd.task import load_task
 
@@ -22,10 +21,8 @@ def main(
     """Write `out`/alerts.jsonl, the most severe first."""
     settings, definition = params.load(), load_task(task)
     articles = newest(pl.scan_parquet(clean / "articles"), settings.signal.articles)
-    model, tokenizer, reading = load_student(student, adapter, settings.quantization)
-    found = student_probabilities(
-        model, tokenizer, reading, articles["text"].to_list(), settings.label.batch_size
-    )
+    taught = load_student(student, adapter, settings.quantization)
+    found = student_probabilities(taught, articles["text"].to_list(), settings.label.batch_size)
     rows = alerts(articles, found, definition.labels)
     with replacing(out) as aside:
         write_json_lines(aside / "alerts.jsonl", rows)

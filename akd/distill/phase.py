@@ -4,22 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import torch
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from akd.distill.curriculum import easiest, group_probabilities
 from akd.distill.losses import group_logits, soft_cross_entropy
+from akd.distill.readout import article_states, fit_readout
 from akd.distill.trainer import train
 from akd.io import read_table, replacing
 from akd.models import adapters
-from akd.models.student import StudentClassifier
+from akd.models.student import READOUT, Readout, load_readout, save_readout
 from akd.params import LoraAdapter, OptimizerParams, Phase
 from akd.prompts.reading import Reading, save_reading
 from akd.records import FILTERED, SIGNAL
+
+_STATES_BATCH = 16  # articles in one forward pass of the untrained student
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def run_phase(
     phase: Phase,
     *,
     reading: Reading,
+    readout: Literal["pooled", "label_words"],
     coarse_groups: Sequence[int],
     adapter: LoraAdapter,
     optimizer: OptimizerParams,
@@ -50,13 +55,15 @@ def run_phase(
 
     Args:
         lessons: text and signals of the articles, see `lessons_of`.
+        readout: `pooled` classes are read off the mean state of the article (the first phase fits
+            that readout on all lessons); `label_words` off the head at the decision position.
         coarse_groups: for each label its group in the simpler task.
     """
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
     chosen = easiest(lessons, phase.share)
-    student = StudentClassifier(
-        adapters.attach(model, adapter, start, train=True), reading.label_tokens(tokenizer)
-    )
+    language_model = adapters.attach(model, adapter, start, train=True)
+    beginning = _readout(readout, language_model, tokenizer, lessons, reading, start)
+    student = reading.student(language_model, tokenizer, beginning)
     student.to(model.device).train()
     probabilities = np.array(chosen["probabilities"].to_list())
     coarse = phase.targets == "coarse"
@@ -71,10 +78,36 @@ def run_phase(
         seed=seed,
     )
     with replacing(out) as aside:
-        adapters.save(student.language_model, aside)
+        adapters.save(language_model, aside)
+        if beginning is not None:
+            save_readout(beginning, aside)
         save_reading(reading, aside)
-    trainable, parameters = adapters.trainable_share(student.language_model)
+    trainable, parameters = adapters.trainable_share(language_model)
     return PhaseResult(curve, chosen.height, trainable, parameters)
+
+
+def _readout(
+    kind: Literal["pooled", "label_words"],
+    language_model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lessons: pl.DataFrame,
+    reading: Reading,
+    start: Path,
+) -> Readout | None:
+    if kind == "label_words":
+        return None
+    if (start / READOUT).is_file():
+        return load_readout(start)
+    before, after = reading.around(tokenizer)
+    states = article_states(
+        language_model,
+        reading.encode(lessons["text"].to_list(), tokenizer),
+        before=before,
+        after=after,
+        pad_token=int(tokenizer.pad_token_id),
+        batch_size=_STATES_BATCH,
+    )
+    return fit_readout(states, np.array(lessons["probabilities"].to_list()))
 
 
 def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:

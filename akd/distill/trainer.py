@@ -58,7 +58,7 @@ def train(
     """Train the trainable parameters of the student in place.
 
     Args:
-        student: maps tokens and lengths to class logits, see `StudentClassifier`.
+        student: maps tokens and lengths to class logits, see `akd.models.student`.
         sequences: tokens of each article, the decision position last.
         targets: distribution of the teacher (n, targets).
         loss: compares logits with targets.

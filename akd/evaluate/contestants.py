@@ -1,33 +1,23 @@
 """The four models of the headline table, each asked about the same texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.metrics import Floats
-from akd.evaluate.predict import student_probabilities
+from akd.evaluate.predict import load_student, student_probabilities
 from akd.evaluate.resources import folder_mb, rate
-from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer
 from akd.models.scoring import truncated
 from akd.params import Quantization
 from akd.prompts import store
-from akd.prompts.reading import Reading, load_reading
+from akd.prompts.reading import Reading
 from akd.teacher.engine import adapted_teacher
 
 Resources = dict[str, float]
-
-
-def load_student(
-    folder: Path, adapter: Path, quantization: Quantization
-) -> tuple[PeftModel, PreTrainedTokenizerBase, Reading]:
-    """Load the student with its adapter, its tokenizer, and how it is to be asked."""
-    model = adapters.load(load_model(folder, quantization), adapter)
-    return model, load_tokenizer(folder), load_reading(adapter)
 
 
 def contest(
@@ -53,12 +43,12 @@ def contest(
         adapter: the last phase's adapter.
         resources: documents per second and sizes are entered here.
     """
-    model, tokenizer, reading = load_student(models / "student", adapter, quantization)
-    asked = (model, tokenizer, reading, texts, batch_size)
+    taught = load_student(models / "student", adapter, quantization)
+    tokenizer, reading = taught.tokenizer, taught.reading
     with rate(resources, "student_documents_per_second", len(texts)):
-        student = student_probabilities(*asked)
-    with model.disable_adapter():
-        student_base = student_probabilities(*asked)
+        student = student_probabilities(taught, texts, batch_size)
+    with taught.model.disable_adapter():
+        student_base = student_probabilities(replace(taught, readout=None), texts, batch_size)
     resources["adapter_mb"] = folder_mb(adapter)
     labels = [reading.labels.index(label) for label in lessons["label"]]
     tfidf = tfidf_probabilities(

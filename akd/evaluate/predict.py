@@ -1,6 +1,8 @@
 """Predictions of a student: class probabilities from its adapter folder."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,21 +11,42 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from akd.console import bar
+from akd.models import adapters
 from akd.models.batching import batches_by_length, pad_right
-from akd.models.student import StudentClassifier
-from akd.prompts.reading import Reading
+from akd.models.load import load_model, load_tokenizer
+from akd.models.student import READOUT, Readout, load_readout
+from akd.params import Quantization
+from akd.prompts.reading import Reading, load_reading
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student with its adapter, its tokenizer, and how it is asked and read."""
+
+    model: PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    reading: Reading
+    readout: Readout | None
+
+
+def load_student(folder: Path, adapter: Path, quantization: Quantization) -> Student:
+    """Load the student of a folder with an adapter.
+
+    Raises:
+        InputError: if the folder holds no adapter.
+    """
+    model = adapters.load(load_model(folder, quantization), adapter)
+    readout = load_readout(adapter) if (adapter / READOUT).is_file() else None
+    return Student(model, load_tokenizer(folder), load_reading(adapter), readout)
 
 
 @torch.inference_mode()
 def student_probabilities(
-    model: PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    reading: Reading,
-    texts: Sequence[str],
-    batch_size: int,
+    student: Student, texts: Sequence[str], batch_size: int
 ) -> NDArray[np.float64]:
     """Return class probabilities of the texts (n, labels)."""
-    student = StudentClassifier(model, reading.label_tokens(tokenizer)).to(model.device).eval()
+    model, tokenizer, reading = student.model, student.tokenizer, student.reading
+    classifier = reading.student(model, tokenizer, student.readout).to(model.device).eval()
     sequences = reading.encode(texts, tokenizer)
     found = np.zeros((len(texts), len(reading.labels)))
     with bar(description="student", unit="article", total=len(texts)) as progress:
@@ -31,7 +54,7 @@ def student_probabilities(
             tokens, lengths = pad_right(
                 [sequences[row] for row in rows], int(tokenizer.pad_token_id)
             )
-            logits = student(tokens.to(model.device), lengths.to(model.device))
+            logits = classifier(tokens.to(model.device), lengths.to(model.device))
             found[rows] = logits.double().softmax(-1).cpu().numpy()
             progress.update(len(rows))
     return found

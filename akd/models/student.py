@@ -1,6 +1,12 @@
-"""The student as a classifier."""
+"""The student as a classifier: two ways to read class logits off a language model.
+
+`LabelWordStudent` reads it as it is: at the decision position, over the label words. A student cut
+out of its teacher's first layers has not yet worked out the next word there, while the mean of its
+states over the article tells the classes apart linearly: `PooledStudent` reads that.
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -8,11 +14,56 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
 
+from akd.io import read_tensors, write_tensors
 from akd.models.architecture import class_logits
+from akd.models.scoring import mean_over
+
+READOUT = "readout.safetensors"
 
 
-class StudentClassifier(nn.Module):
-    """A language model with an adapter, read at the decision position over the label tokens."""
+class Readout(nn.Module):
+    """A linear classifier on mean states, trained with the adapter.
+
+    Args:
+        center: of the states (width,).
+        scale: what they are divided by (width,). It holds the root of the width, so that one step
+            of an optimiser moves the logits as far as it moves one weight, however wide the model.
+        weight, bias: (labels, width) and (labels,).
+    """
+
+    def __init__(
+        self, center: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+    ) -> None:
+        super().__init__()
+        self.center: torch.Tensor
+        self.scale: torch.Tensor
+        self.register_buffer("center", center)
+        self.register_buffer("scale", scale)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Return class logits (batch, labels) of mean states (batch, width), in float32."""
+        standardised = (states.float() - self.center) / self.scale
+        return nn.functional.linear(standardised, self.weight, self.bias)
+
+
+def save_readout(readout: Readout, folder: Path) -> None:
+    """Write the readout beside an adapter."""
+    write_tensors(folder / READOUT, readout.state_dict())
+
+
+def load_readout(folder: Path) -> Readout:
+    """Read the readout of an adapter's folder.
+
+    Raises:
+        InputError: if there is none.
+    """
+    return Readout(**read_tensors(folder / READOUT))
+
+
+class LabelWordStudent(nn.Module):
+    """A language model read at the decision position over the label tokens."""
 
     def __init__(self, language_model: PeftModel, label_tokens: Sequence[int]) -> None:
         super().__init__()
@@ -22,7 +73,50 @@ class StudentClassifier(nn.Module):
 
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return class logits (batch, labels) of right-padded tokens (batch, length)."""
-        base = cast(PreTrainedModel, self.language_model.get_base_model())
-        hidden: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
+        hidden = _hidden(self.language_model, tokens)
         decision = hidden[torch.arange(len(lengths), device=hidden.device), lengths - 1]
+        base = cast(PreTrainedModel, self.language_model.get_base_model())
         return class_logits(base, decision, self.label_tokens)
+
+
+class PooledStudent(nn.Module):
+    """A language model read by a linear readout of its mean state over the article.
+
+    Args:
+        language_model: with its adapter.
+        before, after: how many tokens stand before and after the article.
+        readout: from the mean state to class logits.
+    """
+
+    def __init__(
+        self, language_model: PeftModel, *, before: int, after: int, readout: Readout
+    ) -> None:
+        super().__init__()
+        self.language_model = language_model
+        self.readout = readout
+        self._before = before
+        self._after = after
+
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return class logits (batch, labels) of right-padded tokens (batch, length)."""
+        return cast(torch.Tensor, self.readout(self.states(tokens, lengths)))
+
+    def states(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the mean state over each article (batch, width) in float32."""
+        return mean_states(self.language_model, tokens, lengths, self._before, self._after)
+
+
+def mean_states(
+    language_model: PeftModel, tokens: torch.Tensor, lengths: torch.Tensor, before: int, after: int
+) -> torch.Tensor:
+    """Return the mean of the final states over each article (batch, width) in float32."""
+    hidden = _hidden(language_model, tokens)
+    position = torch.arange(tokens.shape[1], device=tokens.device)
+    inside = (position >= before) & (position < (lengths - after)[:, None])
+    return mean_over(hidden, inside)
+
+
+def _hidden(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:
+    base = cast(PreTrainedModel, language_model.get_base_model())
+    states: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
+    return states

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from akd.io import read_json, write_json
 from akd.models.scoring import truncated
+from akd.models.student import LabelWordStudent, PooledStudent, Readout
 from akd.prompts import store
 from akd.prompts.template import Prompt, label_tokens, render
 
@@ -33,6 +35,23 @@ class Reading:
         """Return the tokens of each text inside the prompt, the decision position last."""
         before, after = render(self.prompt, tokenizer)
         return [before + tokens + after for tokens in truncated(texts, tokenizer, self.text_tokens)]
+
+    def student(
+        self,
+        language_model: PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        readout: Readout | None,
+    ) -> LabelWordStudent | PooledStudent:
+        """Return the language model as a classifier; without a readout its label words are read."""
+        if readout is None:
+            return LabelWordStudent(language_model, self.label_tokens(tokenizer))
+        before, after = self.around(tokenizer)
+        return PooledStudent(language_model, before=before, after=after, readout=readout)
+
+    def around(self, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+        """Return how many tokens stand before and after each article."""
+        before, after = render(self.prompt, tokenizer)
+        return len(before), len(after)
 
     def label_tokens(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
         """Return the token of each label."""

@@ -1,6 +1,7 @@
 """Phases: a student learns what the signals say, the same each time, without a teacher."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,9 @@ from transformers import PreTrainedTokenizerFast
 from akd.distill.phase import PhaseResult, lessons_of, run_phase, summary
 from akd.distill.trainer import train
 from akd.errors import InputError
-from akd.evaluate.predict import student_probabilities
+from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
-from akd.params import LoraAdapter, OptimizerParams, Phase
+from akd.params import LoraAdapter, OptimizerParams, Phase, Quantization
 from akd.prompts.reading import Reading
 from akd.records import SIGNAL
 from tests.conftest import PROMPT, SENTENCES, article, clean_articles, tiny_model
@@ -68,6 +69,7 @@ def _run(
     phase: Phase,
     start: str = "student",
     family: str = "llama",
+    readout: Literal["pooled", "label_words"] = "pooled",
 ) -> PhaseResult:
     adapters.write_empty(tmp_path / "student")
     model = tiny_model(family)
@@ -78,6 +80,7 @@ def _run(
         _lessons(),
         phase,
         reading=READING,
+        readout=readout,
         coarse_groups=[0, 0, 1],
         adapter=LORA,
         optimizer=ADAMW,
@@ -90,15 +93,22 @@ def _run(
 def _predict(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, name: str, family: str = "llama"
 ) -> np.ndarray:
-    model = adapters.load(tiny_model(family), tmp_path / name)
-    return student_probabilities(model, tokenizer, READING, TEXTS, 3)
+    folder = tmp_path / "base"
+    tiny_model(family).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    student = load_student(folder, tmp_path / name, Quantization(kind="none"))
+    return student_probabilities(student, TEXTS, 3)
 
 
+@pytest.mark.parametrize("readout", ["pooled", "label_words"])
 @pytest.mark.parametrize("family", ["llama", "opt", "gpt2"])
 def test_eight_rows_overfit(
-    family: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+    family: str,
+    readout: Literal["pooled", "label_words"],
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    result = _run(tmp_path, tokenizer, "phase", _phase(), family=family)
+    result = _run(tmp_path, tokenizer, "phase", _phase(), family=family, readout=readout)
     assert result.curve[-1]["loss"] < 0.5 < result.curve[0]["loss"]
     found = _predict(tmp_path, tokenizer, "phase", family)
     assert found.argmax(1).tolist() == TRUTH
@@ -109,7 +119,12 @@ def test_two_runs_have_equal_bytes(tmp_path: Path, tokenizer: PreTrainedTokenize
     for name in ("one", "two"):
         _run(tmp_path, tokenizer, name, _phase(epochs=2))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["adapter_config.json", "adapter_model.safetensors", "reading.json"]
+    assert names == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "reading.json",
+        "readout.safetensors",
+    ]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
