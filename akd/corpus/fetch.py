@@ -58,15 +58,19 @@ def fetch(
         for table in ("articles", "rejected"):
             (aside / table).mkdir()
         _write(pl.DataFrame(schema=_JUDGED), aside, 0)  # so that an empty table has its schema
-        number = 1
+        number, read, written = 1, 0, 0
         for source in sources:
             with TemporaryDirectory(dir=aside) as scratch:
-                parts = _collect(_read(source, folder, domains, pages), source, Path(scratch))
+                rows_read = _read(source, folder, domains, pages)
+                parts, count = _collect(rows_read, source, Path(scratch))
+                read += count
                 largest = _largest_digest(parts, max_articles_per_source)
                 for part in parts:
                     rows = _sampled(pl.read_parquet(part), largest, max_articles_per_source)
-                    _write(rows, aside, number)
+                    written += _write(rows, aside, number)
                     number += 1
+        if read != written:
+            raise RuntimeError(f"{out}: rows read are not kept + rejected")
 
 
 def _read(
@@ -87,19 +91,25 @@ def _read(
             assert_never(source)
 
 
-def _collect(rows: Iterator[Row], source: Source, scratch: Path) -> list[Path]:
-    """Write the rows into parts, each row with its verdict and the hash of its id."""
+def _collect(rows: Iterator[Row], source: Source, scratch: Path) -> tuple[list[Path], int]:
+    """Write the rows into parts, each row with its verdict and the hash of its id.
+
+    Returns:
+        The parts and the number of rows.
+    """
     date_format = source.date_format if isinstance(source, FilesSource | HuggingFaceSource) else ""
     judged = (admit(row, date_format) for row in rows)
     shown = progress(judged, description=f"fetch {source.name}", unit="article")
     parts: list[Path] = []
+    count = 0
     while part := list(islice(shown, ROWS_PER_PART)):
         digests = [int(digest(row["id"]), 16) for row in part]
         frame = pl.DataFrame(part, schema=REJECTED)
         frame = frame.with_columns(pl.Series("digest", digests, pl.UInt64))
         parts.append(scratch / f"{len(parts):09d}.parquet")
         frame.write_parquet(parts[-1])
-    return parts
+        count += len(part)
+    return parts, count
 
 
 def _largest_digest(parts: Sequence[Path], limit: int) -> int | None:
@@ -125,7 +135,8 @@ def _sampled(rows: pl.DataFrame, largest: int | None, limit: int) -> pl.DataFram
     )
 
 
-def _write(rows: pl.DataFrame, out: Path, number: int) -> None:
+def _write(rows: pl.DataFrame, out: Path, number: int) -> int:
+    """Write a shard of each table; return how many rows both have."""
     is_kept = pl.col("reason") == ""
     tables = {
         "articles": rows.filter(is_kept).select(ARTICLE.names()),
@@ -133,3 +144,4 @@ def _write(rows: pl.DataFrame, out: Path, number: int) -> None:
     }
     for name, table in tables.items():
         table.write_parquet(out / name / f"part-{number:05d}.parquet", compression="zstd")
+    return sum(table.height for table in tables.values())
