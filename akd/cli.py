@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from akd import console
-from akd.corpus.keywords import by_origin, read_keywords
-from akd.corpus.keywords import freeze as freeze_keywords
+from akd.corpus.relevance.keywords import by_origin, read_keywords
+from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.evaluate.compare import MODELS
 from akd.io import read_json
 from akd.task import load_domains

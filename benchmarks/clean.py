@@ -24,10 +24,10 @@ import psutil
 import typer
 from langdetect import DetectorFactory, detect
 
-from akd.corpus.clean import clean
-from akd.corpus.cleaning import clean_text
-from akd.corpus.language import Backend
-from akd.corpus.preparation import Preparation
+from akd.corpus.cleaning.clean import clean
+from akd.corpus.cleaning.language import Backend
+from akd.corpus.cleaning.preparation import Preparation
+from akd.corpus.cleaning.text import clean_text
 from benchmarks.clone import write_result
 from benchmarks.corpus import build
 from benchmarks.datatrove_clean import deduplicate

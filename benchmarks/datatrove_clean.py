@@ -39,7 +39,7 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.cleaning import article_text
+from akd.corpus.cleaning.text import article_text
 from akd.io import table_shards
 from akd.wheels import cache_folder
 

@@ -15,8 +15,8 @@ import typer
 from langdetect import DetectorFactory
 from langdetect.detector_factory import init_factory
 
-from akd.corpus.cleaning import clean_text
-from akd.corpus.language import Backend, Detect, detector
+from akd.corpus.cleaning.language import Backend, Detect, detector
+from akd.corpus.cleaning.text import clean_text
 from benchmarks.clone import write_result
 
 SHORT = 60

@@ -4,8 +4,8 @@ import polars as pl
 
 from akd import console, params
 from akd.console import PathOption
-from akd.corpus.clean import clean
-from akd.corpus.preparation import Preparation
+from akd.corpus.cleaning.clean import clean
+from akd.corpus.cleaning.preparation import Preparation
 from akd.corpus.report import counts
 from akd.io import write_json
 

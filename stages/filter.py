@@ -5,7 +5,7 @@ import polars as pl
 from akd import console, params
 from akd.console import PathOption
 from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.filter import Limits, filter_articles
+from akd.corpus.relevance.filter import Limits, filter_articles
 from akd.corpus.report import by_domain, counts, kept_shares
 from akd.io import write_csv, write_json
 from akd.task import load_held_out, load_task

@@ -2,8 +2,8 @@
 
 from akd import console, params
 from akd.console import PathOption
-from akd.corpus.keywords import expanded, open_domains, write_keywords
-from akd.corpus.mining import mine
+from akd.corpus.relevance.keywords import expanded, open_domains, write_keywords
+from akd.corpus.relevance.mining import mine
 from akd.corpus.sampling import sampled_texts
 from akd.io import write_json
 from akd.models.completion import complete_keywords

@@ -4,9 +4,9 @@ from functools import partial
 
 from akd import console, params
 from akd.console import PathOption
-from akd.corpus.keywords import read_keywords
+from akd.corpus.relevance.keywords import read_keywords
+from akd.corpus.relevance.scoring import score_articles
 from akd.corpus.sampling import sampled_texts
-from akd.corpus.scoring import score_articles
 from akd.io import write_json
 from akd.models.relevance import logits_of
 from akd.task import load_task

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.cleaning import article_text
+from akd.corpus.cleaning.text import article_text
 from akd.errors import InputError
 from akd.io import table_shards
 from akd.task import Example

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from akd.corpus.relevance import terms
+from akd.corpus.relevance.scores import terms
 
 
 def tfidf_probabilities(

@@ -7,7 +7,7 @@ from scipy.special import logit
 from transformers import ZeroShotClassificationPipeline, pipeline
 
 from akd.console import bar
-from akd.corpus.relevance import Array, Groups, Logits
+from akd.corpus.relevance.scores import GroupLogits, Groups, Logits, absolute
 from akd.errors import InputError
 from akd.models.load import compute_dtype, device
 from akd.pairs import HubModel, LocalModel
@@ -34,7 +34,7 @@ def entailment_logits(
     """
     classify, names = _pipeline(model), [name.replace("_", " ") for name in groups]
 
-    def logits(texts: Sequence[str]) -> Array:
+    def logits(texts: Sequence[str]) -> GroupLogits:
         rows = []
         with bar(description="entailment", unit="article", total=len(texts)) as progress:
             for start in range(0, len(texts), batch_size):
@@ -49,7 +49,7 @@ def entailment_logits(
                     scores = dict(zip(answer["labels"], answer["scores"], strict=True))
                     rows.append([scores[name] for name in names])
                 progress.update(len(answers))
-        return np.asarray(logit(np.array(rows).clip(_SMALLEST, 1 - _SMALLEST)))
+        return absolute(logit(np.array(rows).clip(_SMALLEST, 1 - _SMALLEST)))
 
     return logits
 

@@ -6,7 +6,7 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.console import progress
-from akd.corpus.relevance import Array, Groups, Logits
+from akd.corpus.relevance.scores import Array, Groups, Logits, absolute
 from akd.models.scoring import TextScorer
 
 _ANSWERS = (" yes", " no")
@@ -67,4 +67,4 @@ def question_logits(
         return np.stack(columns, axis=1).astype(np.float64)
 
     mean = ask(reference).mean(axis=0)
-    return lambda texts: np.asarray(ask(texts) - mean)
+    return lambda texts: absolute(ask(texts) - mean)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, assert_never
 
-from akd.corpus.relevance import (
+from akd.corpus.relevance.scores import (
     Groups,
     Logits,
     embedding_similarity,

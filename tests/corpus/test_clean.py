@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akd.corpus.clean import clean
-from akd.corpus.cleaning import article_text, clean_text
+from akd.corpus.cleaning.clean import clean
+from akd.corpus.cleaning.language import Backend, detector
+from akd.corpus.cleaning.preparation import Preparation
+from akd.corpus.cleaning.text import article_text, clean_text
 from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.language import Backend, detector
-from akd.corpus.preparation import Preparation
 from akd.corpus.signatures import rows_per_band, shingles, signatures
 from akd.io import read_table
 from akd.records import ARTICLE, CLEAN, REJECTED

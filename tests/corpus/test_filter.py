@@ -7,7 +7,7 @@ import pytest
 
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.examples import balanced
-from akd.corpus.filter import Limits, filter_articles
+from akd.corpus.relevance.filter import Limits, filter_articles
 from akd.corpus.report import by_domain, counts, kept_shares
 from akd.corpus.sampling import balanced_sample, sample, sampled_texts
 from akd.errors import InputError

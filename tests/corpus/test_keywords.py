@@ -7,14 +7,14 @@ import yaml
 from typer.testing import CliRunner
 
 from akd.cli import app
-from akd.corpus.keywords import (
+from akd.corpus.relevance.keywords import (
     expanded,
     freeze,
     open_domains,
     read_keywords,
     write_keywords,
 )
-from akd.corpus.mining import mine
+from akd.corpus.relevance.mining import mine
 from akd.sources import Domain
 from akd.task import load_domains
 

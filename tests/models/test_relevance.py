@@ -48,7 +48,7 @@ def _nli(folder: Path, labels: dict[str, int]) -> LocalModel:
 def test_entailment_is_that_of_the_model_and_of_no_other_text(tmp_path: Path) -> None:
     model = _nli(tmp_path / "nli", {"contradiction": 0, "neutral": 1, "entailment": 2})
     logits = entailment_logits(model, GROUPS, hypothesis="This text is about {}.", batch_size=2)
-    found = logits(SENTENCES)
+    found = logits(SENTENCES).each
     assert found.shape == (len(SENTENCES), 2)
     tokenizer = BertTokenizerFast.from_pretrained(model.path)
     classifier = BertForSequenceClassification.from_pretrained(model.path).eval()
@@ -56,7 +56,7 @@ def test_entailment_is_that_of_the_model_and_of_no_other_text(tmp_path: Path) ->
     with torch.no_grad():
         contradiction, _, entailment = classifier(**asked).logits[0].tolist()
     assert found[0, 1] == pytest.approx(entailment - contradiction, abs=0.05)
-    np.testing.assert_allclose(logits(SENTENCES[:1])[0], found[0], atol=0.05)
+    np.testing.assert_allclose(logits(SENTENCES[:1]).each[0], found[0], atol=0.05)
 
 
 def test_a_model_without_entailment_or_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_questions_are_answered_text_by_text_around_the_mean(
         text_tokens=32,
         batch_size=2,
     )
-    found = logits(SENTENCES)
+    found = logits(SENTENCES).each
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-5)
     assert found.std(axis=0).min() > 0
-    alone = np.concatenate([logits([text]) for text in SENTENCES])
+    alone = np.concatenate([logits([text]).each for text in SENTENCES])
     np.testing.assert_allclose(alone, found, atol=1e-3)
     asked = "News: " + SENTENCES[1] + "\nIs it about joy (festival, music)? Answer:"
     yes, no = (tokenizer(w, add_special_tokens=False).input_ids[0] for w in (" yes", " no"))
@@ -107,7 +107,7 @@ def test_every_kind_of_scorer_is_built(kind: Any, tmp_path: Path, teacher_folder
         teacher=teacher_folder,
         batch_size=2,
     )
-    found = logits(SENTENCES)
+    found = logits(SENTENCES).each
     assert found.shape == (len(SENTENCES), len(GROUPS))
     assert np.isfinite(found).all()
     assert found.std(axis=0).min() > 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from akd.corpus.cleaning import article_text, clean_text
-from akd.corpus.language import Backend, Detect, Language, detector
+from akd.corpus.cleaning.language import Backend, Detect, Language, detector
+from akd.corpus.cleaning.text import article_text, clean_text
 from akd.corpus.signatures import signatures
 from akd.records import CLEAN
 

@@ -16,8 +16,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from akd.console import bar
-from akd.corpus.deduplication import find_duplicates
-from akd.corpus.preparation import Part, Preparation, prepare
+from akd.corpus.cleaning.deduplication import find_duplicates
+from akd.corpus.cleaning.preparation import Part, Preparation, prepare
 from akd.io import replacing, table_shards
 from akd.records import CLEAN, REJECTED
 

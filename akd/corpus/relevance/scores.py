@@ -8,6 +8,7 @@ corpus, in standard deviations, so that a score of 0.5 is an average article of 
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 Array = NDArray[np.float64]
 Groups = Mapping[str, Sequence[str]]
 """Phrases of each of g groups, under the name of the group."""
-Logits = Callable[[Sequence[str]], Array]
-"""From n texts to the log-odds that each belongs to each of g groups (n, g)."""
+
+
+class GroupLogits(NamedTuple):
+    """Log-odds that n texts belong to g groups: to each (n, g), and to the nearest (n,)."""
+
+    each: Array
+    nearest: Array
+
+
+Logits = Callable[[Sequence[str]], GroupLogits]
 Similarity = Callable[[Sequence[str]], Array]
 """From n texts to their similarities with g groups (n, g)."""
 Embed = Callable[[Sequence[str]], Array]
@@ -64,42 +73,71 @@ def embedding_similarity(embed: Embed, reference: Sequence[str], groups: Groups)
     States of a language model share a large common direction; the mean of the reference texts is
     taken out first.
     """
-    center = embed(reference).mean(axis=0)
+    known = dict(zip(reference, embed(reference), strict=True))
+    center = np.mean(list(known.values()), axis=0)
     phrases = np.stack([embed(list(group)).mean(axis=0) for group in groups.values()])
     directions = _unit(phrases - center)
-    return lambda texts: _unit(embed(texts) - center) @ directions.T
+
+    def similarity(texts: Sequence[str]) -> Array:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        fresh = dict(zip(new, embed(new), strict=True)) if new else {}
+        vectors = np.stack([known[text] if text in known else fresh[text] for text in texts])
+        return _unit(vectors - center) @ directions.T
+
+    return similarity
 
 
 def standardised(similarity: Similarity, reference: Sequence[str]) -> Logits:
-    """Return logits that are deviations of a similarity from its mean over the reference texts."""
-    values = similarity(reference)
-    mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-12
-    return lambda texts: np.asarray((similarity(texts) - mean) / spread)
+    """Return logits that are deviations of a similarity from its mean over the reference texts.
+
+    The similarity with the nearest group is measured against such similarities: the largest of
+    many deviations would be large for any text.
+    """
+    each = similarity(reference)
+    nearest = each.max(axis=1)
+
+    def logits(texts: Sequence[str]) -> GroupLogits:
+        found = similarity(texts)
+        return GroupLogits(_deviations(found, each), _deviations(found.max(axis=1), nearest))
+
+    return logits
 
 
-def domain_scores(logits: Array, named: Sequence[str], domains: Sequence[str]) -> Array:
+def absolute(each: Array) -> GroupLogits:
+    """Return the logits of a model that says for each group how likely it is (n, groups)."""
+    return GroupLogits(each, each.max(axis=1))
+
+
+def domain_scores(logits: GroupLogits, named: Sequence[str], domains: Sequence[str]) -> Array:
     """Return P(keywords of its domain | text) of each text (n,).
 
     Args:
-        logits: of each text for each domain (n, domains).
+        logits: of each text for the domains.
         named: the domain that each article came with (n). Where it is none of `domains`, the
             article is held against the nearest one.
         domains: their names.
     """
     column = {name: number for number, name in enumerate(domains)}
-    nearest = logits.argmax(axis=1)
-    own = np.array([column.get(name, nearest[row]) for row, name in enumerate(named)], dtype=int)
-    return np.asarray(expit(logits[np.arange(len(named)), own]))
+    chosen = [
+        logits.each[row, column[name]] if name in column else logits.nearest[row]
+        for row, name in enumerate(named)
+    ]
+    return np.asarray(expit(np.array(chosen)))
 
 
-def signal_scores(logits: Array, tenses: Sequence[str]) -> Array:
+def signal_scores(logits: GroupLogits, tenses: Sequence[str]) -> Array:
     """Return P(present) + P(future) against P(past) of each text (n,).
 
     Args:
-        logits: of each text for each tense (n, tenses).
+        logits: of each text for the tenses.
         tenses: their names, `past` among them.
     """
-    return np.asarray(1.0 - softmax(logits, axis=1)[:, list(tenses).index("past")])
+    return np.asarray(1.0 - softmax(logits.each, axis=1)[:, list(tenses).index("past")])
+
+
+def _deviations(values: Array, reference: Array) -> Array:
+    spread = reference.std(axis=0) + 1e-12
+    return np.asarray((values - reference.mean(axis=0)) / spread)
 
 
 def _unit(vectors: Array) -> Array:

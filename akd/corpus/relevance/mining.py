@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from akd.corpus.relevance import is_unspaced, runs
+from akd.corpus.relevance.scores import is_unspaced, runs
 
 _NEAR_SHARE = 0.05  # of the articles vote for a domain
 _COMMON_SHARE = 0.1  # of the articles hold a word that is no keyword of anything

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.relevance import Logits, domain_scores, signal_scores
+from akd.corpus.relevance.scores import Logits, domain_scores, signal_scores
 from akd.io import replacing, table_shards
 from akd.records import RELEVANCE
 
