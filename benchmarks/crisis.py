@@ -29,9 +29,9 @@ from akd.prompts.calibration import Calibrator, fit, select
 from akd.prompts.reading import reading_of
 from akd.records import Scores
 from akd.task import load_held_out, load_task
-from akd.teacher.engine import adapted_teacher
-from akd.teacher.label import score_all, signals
-from akd.teacher.store import store_of
+from akd.teacher.engine import adapted_store, adapted_teacher
+from akd.teacher.label import signals
+from akd.teacher.store import score_all
 from benchmarks.clone import write_result
 
 DATA = Path("data")
@@ -74,14 +74,10 @@ def main(
 def _scores(texts: list[str]) -> Scores:
     """Score with the adapted prompt; what teacher-label has stored is not scored again."""
     label, adapted = params.load().label, store.load(DATA / "prompt")
-    teacher = adapted_teacher(
-        DATA / "models" / "teacher",
-        adapted,
-        text_tokens=label.article_tokens,
-        batch_size=label.batch_size,
-    )
-    scores = store_of(DATA / "models" / "teacher", adapted, label.model_dump())
-    return score_all(teacher, texts, scores, label.shard_articles)
+    reading = {"text_tokens": label.article_tokens, "batch_size": label.batch_size}
+    teacher = adapted_teacher(DATA / "models" / "teacher", adapted, **reading)
+    scores = adapted_store(DATA / "models" / "teacher", adapted, **reading)
+    return score_all(teacher.score, texts, scores, label.shard_articles)
 
 
 def _draw(gold: Ints, english: NDArray[np.bool_], seed: int) -> Ints:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+_STEP = 16  # widths are multiples of it: most articles have few mates of their very length
+
 
 def batches_by_length(sequences: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
     """Yield the positions of the sequences in batches of like length, the longest first."""
@@ -12,15 +14,32 @@ def batches_by_length(sequences: Sequence[Sequence[int]], batch_size: int) -> It
         yield order[start : start + batch_size]
 
 
+def batches_of_width(
+    sequences: Sequence[Sequence[int]], batch_size: int, widest: int | None
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield a width and positions of at most `batch_size` sequences that are padded to it.
+
+    The width of a sequence follows from its own length alone, whatever else there is: the next
+    multiple of 16, but not more than `widest`, the room in the model's context (None: no limit).
+    """
+    widths: dict[int, list[int]] = {}
+    for row, sequence in enumerate(sequences):
+        width = -(-len(sequence) // _STEP) * _STEP
+        widths.setdefault(width if widest is None else min(width, widest), []).append(row)
+    for width, rows in sorted(widths.items(), reverse=True):
+        for start in range(0, len(rows), batch_size):
+            yield width, rows[start : start + batch_size]
+
+
 def pad_right(
-    sequences: Sequence[Sequence[int]], pad_token: int
+    sequences: Sequence[Sequence[int]], pad_token: int, width: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens (batch, longest) and lengths (batch,).
+    """Return tokens (batch, the longest length or `width` if that is more) and lengths (batch,).
 
     Padding stands after the last token, where a causal model cannot see it: no mask is needed.
     """
     lengths = torch.tensor([len(sequence) for sequence in sequences])
-    tokens = torch.full((len(sequences), int(lengths.max())), pad_token)
+    tokens = torch.full((len(sequences), max(int(lengths.max()), width)), pad_token)
     for row, sequence in enumerate(sequences):
         tokens[row, : len(sequence)] = torch.tensor(sequence)
     return tokens, lengths

@@ -12,12 +12,23 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache
 
 from akd.models.architecture import class_logits, transformer_blocks
-from akd.models.batching import batches_by_length, pad_right
+from akd.models.batching import batches_of_width, pad_right
+from akd.models.load import device
 from akd.records import Scores
+
+_HEAD_ROWS = 4  # few enough to waste little, more than one: a kernel for one row sums otherwise
 
 
 class TextScorer:
     """Scores texts that stand between the same tokens, whose keys and values are computed once.
+
+    What a text gets depends on nothing else in the list, nor on the order, bit for bit: each text
+    is padded to a width that follows from its own length, the head multiplies `_HEAD_ROWS` rows at
+    a time, and on CUDA, where kernels are chosen by the number of rows, every batch has
+    `batch_size` rows (`filled_rows`). On a CPU the number of rows changes nothing. Measured with
+    SmolLM2-135M on AVX-512, one and two threads: with widths of the batch's making bfloat16 moves a
+    log-probability by up to 0.1; with the text's own it is bit-equal for 1 to 32 rows, bfloat16
+    and float32. On CUDA it is the design, not yet a measurement.
 
     Args:
         model: a causal language model in evaluation mode.
@@ -50,23 +61,26 @@ class TextScorer:
         self._text_tokens = text_tokens
         self._batch_size = batch_size
         self._blocks = [transformer_blocks(model)[layer - 1] for layer in layers]
+        self._widest = _room(model, len(before))
         self._cache = self._prefix_cache() if before else None
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score the texts; what else is in the list changes a result by rounding alone."""
+        """Score the texts, each as if it were alone."""
         texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
         width = self._model.config.hidden_size
         log_probabilities = np.empty((len(texts), len(self._label_tokens)), np.float32)
         decision = np.empty((len(texts), width), np.float32)
         states = np.empty((len(texts), len(self._blocks), width), np.float32)
-        for rows in batches_by_length(texts_tokens, self._batch_size):
-            sequences = [texts_tokens[row] + self._after for row in rows]
-            spans = torch.tensor([len(texts_tokens[row]) for row in rows])
-            last, pooled = self._forward(sequences, spans)
-            decision[rows] = last.float().cpu().numpy()
-            states[rows] = pooled
-            log_probabilities[rows] = self._label_log_probabilities(last).cpu().numpy()
+        sequences = [tokens + self._after for tokens in texts_tokens]
+        for wide, rows in batches_of_width(sequences, self._batch_size, self._widest):
+            filled = rows + rows[-1:] * ((filled_rows(self._batch_size) or 0) - len(rows))
+            spans = torch.tensor([len(texts_tokens[row]) for row in filled])
+            last, pooled = self._forward([sequences[row] for row in filled], spans, wide)
+            count = len(rows)
+            decision[rows] = last[:count].float().cpu().numpy()
+            states[rows] = pooled[:count]
+            log_probabilities[rows] = self._label_log_probabilities(last)[:count].cpu().numpy()
         return Scores(log_probabilities, decision, states)
 
     def _prefix_cache(self) -> DynamicCache:
@@ -76,10 +90,10 @@ class TextScorer:
             return cache
 
     def _forward(
-        self, sequences: list[list[int]], spans: torch.Tensor
+        self, sequences: list[list[int]], spans: torch.Tensor, width: int
     ) -> tuple[torch.Tensor, NDArray[np.float32]]:
         """Return decision states (batch, width) and pooled states (batch, blocks, width)."""
-        tokens, lengths = pad_right(sequences, int(self._tokenizer.pad_token_id))
+        tokens, lengths = pad_right(sequences, int(self._tokenizer.pad_token_id), width)
         cache = None
         if self._cache is not None:
             cache = copy.deepcopy(self._cache)
@@ -97,9 +111,25 @@ class TextScorer:
         return last, pooled
 
     def _label_log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
-        head = self._model.get_output_embeddings()
-        partition: torch.Tensor = head(last).float().logsumexp(-1, keepdim=True)
-        return class_logits(self._model, last, self._label_tokens) - partition
+        head, found = self._model.get_output_embeddings(), []
+        for start in range(0, len(last), _HEAD_ROWS):
+            rows = last[start : start + _HEAD_ROWS]
+            filled = torch.cat([rows, rows[-1:].expand(_HEAD_ROWS - len(rows), -1)])
+            partition: torch.Tensor = head(filled).float().logsumexp(-1, keepdim=True)
+            labels = class_logits(self._model, filled, self._label_tokens)
+            found.append((labels - partition)[: len(rows)])
+        return torch.cat(found)
+
+
+def filled_rows(batch_size: int) -> int | None:
+    """Return how many rows every batch has on this machine; None where their number is free."""
+    return batch_size if device().type == "cuda" else None
+
+
+def _room(model: PreTrainedModel, before: int) -> int | None:
+    """Return how many tokens the context holds after those before the text; None: no limit."""
+    context: int | None = getattr(model.config, "max_position_embeddings", None)
+    return None if context is None else context - before
 
 
 def truncated(

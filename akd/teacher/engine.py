@@ -4,13 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import torch
+import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.models.load import load_teacher
-from akd.models.scoring import TextScorer
+from akd.models.load import compute_dtype, device, load_teacher
+from akd.models.scoring import TextScorer, filled_rows
 from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
+from akd.teacher.store import ScoreStore, file_hashes, open_store
 
 
 class Teacher(Protocol):
@@ -59,6 +62,28 @@ def adapted_teacher(
         text_tokens=text_tokens,
         batch_size=batch_size,
         layers=adapted.layers,
+    )
+
+
+def adapted_store(
+    folder: Path, adapted: AdaptedPrompt, *, text_tokens: int, batch_size: int
+) -> ScoreStore:
+    """Open the store of what `adapted_teacher` says on this machine.
+
+    The batch size decides nothing, except where every batch is filled up to it.
+    """
+    return open_store(
+        {
+            "model": file_hashes(folder, "*"),
+            "dtype": str(compute_dtype()),
+            "device": device().type,
+            "rows": filled_rows(batch_size),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "text_tokens": text_tokens,
+            "prompt": adapted.prompt.model_dump(mode="json"),
+            "layers": list(adapted.layers),
+        }
     )
 
 

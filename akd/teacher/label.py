@@ -1,4 +1,4 @@
-"""Labelling: every article once through the teacher, resumable, into one table of signals."""
+"""Labelling: from what the teacher says of articles to one table of signals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,31 +9,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from akd.console import bar
 from akd.prompts.calibration import Calibrator
 from akd.records import SIGNAL, Scores
-from akd.teacher.engine import Teacher
-from akd.teacher.store import ScoreStore
-
-
-def score_all(
-    teacher: Teacher, texts: Sequence[str], store: ScoreStore, shard_articles: int
-) -> Scores:
-    """Score texts in shards of like length; finished shards come from the store.
-
-    Returns:
-        Scores in the order of `texts`.
-    """
-    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))
-    parts = []
-    with bar(description="teacher", unit="article", total=len(texts)) as progress:
-        for start in range(0, len(order), shard_articles):
-            shard = [texts[row] for row in order[start : start + shard_articles]]
-            parts.append(store.remember(shard, teacher.score))
-            progress.update(len(shard))
-    scores = Scores.concatenate(parts)
-    back = np.argsort(order)
-    return Scores(scores.log_probabilities[back], scores.decision[back], scores.states[back])
 
 
 def signals(

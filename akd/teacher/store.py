@@ -1,4 +1,11 @@
-"""Finished work of the teacher, kept outside the outputs: an interruption loses one shard."""
+"""Finished work of the teacher, kept outside the outputs: an interruption loses one shard.
+
+A store is a folder `.akd/<fingerprint>/`: a manifest with everything that decides a score besides
+the text, and shards of scores, each with the hashes of its texts and named after them. A text is
+scored once: a new article costs one call, another prompt all of them, another loss none. Shards
+are written aside and renamed, so that a process that is killed leaves whole ones alone, and two
+processes may fill one store.
+"""
 
 import hashlib
 import json
@@ -6,63 +13,134 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
-from akd.io import read_tensors, resume_folder, write_tensors
-from akd.models.load import compute_dtype
-from akd.prompts.store import AdaptedPrompt
+from akd.console import bar
+from akd.errors import InputError
+from akd.io import read_json, read_tensors, resume_folder, write_json, write_tensors
 from akd.records import Scores
 
+_MANIFEST = "manifest.json"
+_PARTS = ("log_probabilities", "decision", "states")
 
-def fingerprint(model: Path, decides: Mapping[str, Any]) -> str:
-    """Return a hash of everything that decides a score besides the text.
 
-    Args:
-        model: folder of the resolved model; weights, configuration and tokenizer are hashed.
-        decides: prompt, dtype and whatever else changes the result, as plain JSON values.
-    """
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
-    for file in sorted(model.iterdir()):
+def file_hashes(folder: Path, pattern: str) -> dict[str, str]:
+    """Return the SHA-256 of each file of a folder that the pattern names."""
+    hashes = {}
+    for file in sorted(folder.glob(pattern)):
         with file.open("rb") as content:
-            digest.update(file.name.encode())
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:32]
+            hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return hashes
 
 
-def store_of(model: Path, adapted: AdaptedPrompt, reading: Mapping[str, Any]) -> "ScoreStore":
-    """Return the store of what this model says under this prompt on this machine.
+def fingerprint(ingredients: Mapping[str, Any]) -> str:
+    """Return a hash of everything that decides a score besides the text, as plain JSON values."""
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
-    Args:
-        model: folder of the resolved model.
-        adapted: prompt, and the blocks whose states are kept.
-        reading: how texts are cut and batched, as plain JSON values.
-    """
-    decides = {
-        "prompt": adapted.prompt.model_dump(mode="json"),
-        "layers": list(adapted.layers),
-        "dtype": str(compute_dtype()),
-        **reading,
-    }
-    return ScoreStore(resume_folder() / fingerprint(model, decides))
+
+def open_store(ingredients: Mapping[str, Any]) -> "ScoreStore":
+    """Open or begin the store of these ingredients in this repository."""
+    return ScoreStore(resume_folder() / fingerprint(ingredients), ingredients)
 
 
 class ScoreStore:
-    """Scores of lists of texts, one file for each list, found again by their content."""
+    """Scores of single texts, found again by what the text is.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: is begun where there is none.
+        ingredients: everything that decides a score besides the text, as plain JSON values.
+
+    Raises:
+        InputError: if the folder was begun with other ingredients, or a shard cannot be read.
+    """
+
+    def __init__(self, folder: Path, ingredients: Mapping[str, Any]) -> None:
         self._folder = folder
+        self.fingerprint = fingerprint(ingredients)
+        self._begin(json.loads(json.dumps(ingredients)))
+        self._places: dict[bytes, tuple[Path, int]] = {}
+        for shard in sorted(folder.glob("*.safetensors")):
+            self._enter(shard)
 
-    def remember(self, texts: Sequence[str], compute: Callable[[Sequence[str]], Scores]) -> Scores:
-        """Return the stored scores of these texts, or compute and store them."""
-        key = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
-        path = self._folder / f"{key}.safetensors"
-        if not path.is_file():
-            scores = compute(texts)
-            arrays = {
-                "log_probabilities": scores.log_probabilities,
-                "decision": scores.decision,
-                "states": scores.states,
-            }
-            write_tensors(path, {name: torch.from_numpy(a) for name, a in arrays.items()})
-        tensors = read_tensors(path)
-        return Scores(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    def missing(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts that have no score yet, each once, in their order."""
+        return [text for text in dict.fromkeys(texts) if _key(text) not in self._places]
+
+    def add(self, texts: Sequence[str], scores: Scores) -> None:
+        """Keep the scores of these texts, as one shard."""
+        keys = np.frombuffer(b"".join(map(_key, texts)), np.uint8).reshape(len(texts), -1)
+        arrays = {name: getattr(scores, name) for name in _PARTS}
+        name = f"{hashlib.sha256(keys.tobytes()).hexdigest()[:32]}.safetensors"
+        tensors = {"keys": keys.copy(), **arrays}
+        write_tensors(
+            self._folder / name, {key: torch.from_numpy(array) for key, array in tensors.items()}
+        )
+        self._enter(self._folder / name)
+
+    def read(self, texts: Sequence[str]) -> Scores:
+        """Return the scores of texts none of which is missing, in their order."""
+        rows: dict[Path, list[tuple[int, int]]] = {}
+        for row, text in enumerate(texts):
+            shard, place = self._places[_key(text)]
+            rows.setdefault(shard, []).append((row, place))
+        found: dict[str, NDArray[np.float32]] = {}
+        for shard, pairs in rows.items():
+            wanted, places = np.array(pairs).T
+            for name, tensor in read_tensors(shard).items():
+                if name in _PARTS:
+                    shape = (len(texts), *tensor.shape[1:])
+                    whole = found.setdefault(name, np.empty(shape, np.float32))
+                    whole[wanted] = tensor.numpy()[places]
+        return Scores(**found)
+
+    def _begin(self, ingredients: Any) -> None:
+        manifest = self._folder / _MANIFEST
+        if not manifest.is_file() and not any(self._folder.glob("*.safetensors")):
+            write_json(manifest, ingredients)
+        kept = read_json(manifest)
+        names = kept.keys() | ingredients.keys()
+        other = sorted(n for n in names if kept.get(n) != ingredients.get(n))
+        if other:
+            raise InputError(
+                f"{self._folder} holds scores of another teacher ({', '.join(other)} differ): "
+                "delete the folder, or move it away"
+            )
+
+    def _enter(self, shard: Path) -> None:
+        """Note which texts a shard holds, without reading their scores."""
+        try:
+            with safe_open(shard, "np") as content:
+                keys = content.get_tensor("keys")
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{shard} cannot be read ({error}): delete it and run again") from None
+        for row, key in enumerate(keys):
+            self._places.setdefault(key.tobytes(), (shard, row))
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def score_all(
+    score: Callable[[Sequence[str]], Scores],
+    texts: Sequence[str],
+    store: ScoreStore,
+    shard_articles: int,
+) -> Scores:
+    """Score what the store does not hold, in shards of like length, each kept when it is done.
+
+    Returns:
+        Scores of all texts, in their order.
+    """
+    if not texts:
+        return score(texts)
+    missing = sorted(store.missing(texts), key=lambda text: (len(text), text))
+    with bar(description="teacher", unit="article", total=len(missing)) as progress:
+        for start in range(0, len(missing), shard_articles):
+            shard = missing[start : start + shard_articles]
+            store.add(shard, score(shard))
+            progress.update(len(shard))
+    return store.read(texts)

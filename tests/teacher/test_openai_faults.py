@@ -14,9 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from akd.errors import InputError
 from akd.prompts.calibration import Calibrator
 from akd.prompts.template import render_text
-from akd.teacher.label import score_all, signals
+from akd.teacher.label import signals
 from akd.teacher.openai import key_from_environment
-from akd.teacher.store import ScoreStore
+from akd.teacher.store import ScoreStore, score_all
 from tests.conftest import SENTENCES
 from tests.teacher.completion_server import (
     KEY,
@@ -119,17 +119,17 @@ def test_a_budget_that_runs_out_and_a_larger_one(
     server: CompletionServer, tmp_path: Path, cap: str
 ) -> None:
     texts = [f"{SENTENCES[0]} {number}" for number in range(8)]
-    store = ScoreStore(tmp_path)
+    store = ScoreStore(tmp_path, {})
     before, after = render_text(PLAIN)
     length = len(server.tokenizer(f"{before}{texts[0]}{after}").input_ids)
     used = 6 * length - 1
     limit = {"token_budget": used} if cap == "tokens" else {"cost_budget": used * 0.5e-6}
     poor = teacher_at(server.url, **limit)
     with pytest.raises(InputError, match=r"does not allow the next request: 5 articles were"):
-        score_all(poor, texts, store, 2)
+        score_all(poor.score, texts, store, 2)
     assert poor.report.requests == len(server.bodies) == 5
     assert poor.report.prompt_tokens <= used
-    scores = score_all(teacher_at(server.url), texts, store, 2)
+    scores = score_all(teacher_at(server.url).score, texts, store, 2)
     assert len(server.bodies) == 5 + 4  # two shards of two were kept
     frame, hidden = signals(
         [str(row) for row in range(8)], scores, Calibrator(np.zeros(3), 1.0, [], 1.0), "abc"
