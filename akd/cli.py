@@ -1,5 +1,6 @@
 """The command line of akd."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.evaluate.compare import MODELS
 from akd.io import read_json
 from akd.task import load_domains
+from akd.teacher.folder import describe, first_fault
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -45,6 +47,29 @@ def results(
         )
     where = pictures.resolve() if pictures.is_file() else "run `dvc plots show` to make them"
     screen.print(f"pictures: {where}", soft_wrap=True)
+
+
+@app.command(epilog="Example: akd signals data/signals --verify")
+def signals(
+    folder: Annotated[Path, typer.Argument(help="What the teacher-label stage wrote.")] = Path(
+        "data/signals"
+    ),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check hashes, rows, ids and probabilities first.")
+    ] = False,
+) -> None:
+    """Print what a folder of signals holds; with --verify, exit with 1 at the first fault."""
+    if verify and (fault := first_fault(folder)):
+        print(f"error: {fault}: run dvc repro again", file=sys.stderr)
+        raise typer.Exit(1)
+    table = Table("what", "value", title=f"signals in {folder}", show_header=False)
+    for name, value in describe(folder).items():
+        rows = value if isinstance(value, dict) else {name.replace("_", " "): value}
+        for what, figure in rows.items():
+            table.add_row(f"  {what}" if isinstance(value, dict) else what, str(figure))
+    Console().print(table)
+    if verify:
+        print("verified: files, rows, ids and probabilities are as they were written")
 
 
 @app.command(epilog="Example: akd keywords --freeze data/tasks/crisis/domains.yaml")

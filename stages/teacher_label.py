@@ -2,11 +2,12 @@
 
 from akd import console, params
 from akd.console import PathOption
-from akd.io import read_table, replacing, write_json, write_table, write_tensors
+from akd.io import read_table, write_json
 from akd.prompts import store as prompts
-from akd.records import FILTERED, SIGNAL
+from akd.records import FILTERED
 from akd.teacher.engine import adapted_store, adapted_teacher
-from akd.teacher.label import signals, summary
+from akd.teacher.folder import describe, write_signals
+from akd.teacher.label import signals
 from akd.teacher.store import score_all
 
 
@@ -27,10 +28,8 @@ def main(
     texts = articles["text"].to_list()
     scores = score_all(teacher.score, texts, store, label.shard_articles)
     frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
-    with replacing(out) as aside:
-        write_table(aside / "scores", frame, SIGNAL)
-        write_tensors(aside / "hidden.safetensors", {"decision": hidden})
-    write_json(metrics, summary(frame, hidden))
+    write_signals(out, frame, hidden, labels=adapted.labels, fingerprint=store.fingerprint)
+    write_json(metrics, describe(out))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Labelling: from what the teacher says of articles to one table of signals."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,14 +36,3 @@ def signals(
 def _other_mass(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     inside = np.exp(log_probabilities.astype(np.float64)).sum(axis=1)
     return np.asarray(np.clip(1.0 - inside, 0.0, 1.0))
-
-
-def summary(frame: pl.DataFrame, hidden: torch.Tensor) -> dict[str, Any]:
-    """Return how the labels fall, how sure the teacher is, and bytes of states a document."""
-    mean = frame.select("entropy", "margin", "other_mass").mean().row(0, named=True)
-    return {
-        "articles": frame.height,
-        "labels": dict(frame.group_by("label").len().sort("label").iter_rows()),
-        "hidden_bytes_per_article": hidden.shape[1] * hidden.element_size(),
-        **{f"mean_{name}": round(value, 6) for name, value in mean.items()},
-    }

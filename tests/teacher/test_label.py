@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from akd.prompts.calibration import Calibrator
 from akd.records import SIGNAL, Scores
-from akd.teacher.label import signals, summary
+from akd.teacher.label import signals
 
 
 def test_signals_hold_mass_entropy_margin_and_label() -> None:
@@ -21,4 +22,4 @@ def test_signals_hold_mass_entropy_margin_and_label() -> None:
     np.testing.assert_allclose(frame["margin"], [0.375, 0.7], atol=1e-6)
     q = np.array([0.625, 0.25, 0.125])
     assert frame["entropy"][0] == pytest.approx(-(q * np.log(q)).sum(), abs=1e-6)
-    assert summary(frame, hidden)["hidden_bytes_per_article"] == 8
+    assert (hidden.shape, hidden.dtype) == ((2, 4), torch.float16)

@@ -1,0 +1,147 @@
+"""The folder of signals: what it holds is told, and whatever is wrong with it is named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from akd import io
+from akd.cli import app
+from akd.io import write_table, write_tensors
+from akd.prompts.calibration import Calibrator
+from akd.records import SIGNAL, Scores
+from akd.teacher.folder import describe, write_signals
+from akd.teacher.label import signals
+
+LABELS = ["x", "y", "z"]
+ROWS = 5
+
+
+def _write(folder: Path, width: int = 4) -> None:
+    p = np.random.default_rng(0).dirichlet([1.0] * 4, ROWS)[:, :3].astype(np.float32)
+    hidden = np.arange(ROWS * width, dtype=np.float32).reshape(ROWS, width)
+    scores = Scores(np.log(p), hidden, np.zeros((ROWS, 0, width), np.float32))
+    ids = [f"n{number}" for number in range(ROWS)]
+    frame, states = signals(ids, scores, Calibrator(np.zeros(3), 1.0, [], 1.0), LABELS)
+    write_signals(folder, frame, states, labels=LABELS, fingerprint="f" * 32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five rows in shards of two."""
+    monkeypatch.setattr(io, "ROWS_PER_SHARD", 2)
+    _write(tmp_path / "signals")
+    return tmp_path / "signals"
+
+
+def _verify(folder: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["signals", str(folder), "--verify"])
+    return done.exit_code, done.stderr
+
+
+def test_few_files_that_are_the_same_each_time(folder: Path, tmp_path: Path) -> None:
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.*"))]
+    parts = [f"part-0000{number}" for number in range(3)]
+    assert names == [
+        *(f"hidden/{part}.safetensors" for part in parts),
+        "manifest.json",
+        *(f"scores/{part}.parquet" for part in parts),
+    ]
+    _write(tmp_path / "again")
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    found = torch.cat([io.read_tensors(folder / name)["decision"] for name in names[:3]])
+    assert found.flatten().tolist() == list(range(20))
+
+
+def test_the_table_tells_what_there_is(folder: Path) -> None:
+    told = describe(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert told["articles"] == sum(told["labels"].values()) == ROWS
+    assert told["bytes_per_document"] == round(size / ROWS, 1)
+    done = CliRunner().invoke(app, ["signals", str(folder)])
+    assert done.exit_code == 0
+    for word in ("mean entropy", "mean margin", "mean other mass", "bytes per", "f" * 32, *LABELS):
+        assert word in done.stdout
+    assert "Example: akd signals" in CliRunner().invoke(app, ["signals", "--help"]).stdout
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_a_sound_folder_is_verified(tmp_path: Path, width: int) -> None:
+    _write(tmp_path / "s", width)
+    assert (tmp_path / "s" / "hidden").exists() == bool(width)
+    assert _verify(tmp_path / "s") == (0, "")
+
+
+def _seal(folder: Path) -> None:
+    """Let the manifest name the files as they are, so that only what they say can be wrong."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    frame = pl.read_parquet(folder / "scores")
+    write_signals(
+        folder.parent / "other",
+        frame,
+        torch.zeros((ROWS, 4), dtype=torch.float16),
+        labels=manifest["labels"],
+        fingerprint=manifest["fingerprint"],
+    )
+    sealed = json.loads((folder.parent / "other" / "manifest.json").read_text())
+    for name in manifest["files"]:
+        if name.startswith("scores/"):
+            manifest["files"][name] = sealed["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _scores(folder: Path, **columns: pl.Expr) -> None:
+    write_table(
+        folder / "scores", pl.read_parquet(folder / "scores").with_columns(**columns), SIGNAL
+    )
+    _seal(folder)
+
+
+def _manifest(folder: Path, **changes: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
+SHARD = "hidden/part-00001.safetensors"
+FAULTS: dict[str, Callable[[Path], object]] = {
+    "part-00001.safetensors is missing": lambda folder: (folder / SHARD).unlink(),
+    "part-9.parquet is not in the manifest": lambda folder: (
+        folder / "scores" / "part-9.parquet"
+    ).write_bytes(b"x"),
+    "part-00001.safetensors has changed since": lambda folder: write_tensors(
+        folder / SHARD, {"decision": torch.ones((2, 4), dtype=torch.float16)}
+    ),
+    "holds the id 'n1' more than once": lambda folder: _scores(
+        folder, id=pl.col("id").replace("n3", "n1")
+    ),
+    "probabilities of 'n0' that sum not to 1": lambda folder: _scores(
+        folder, probabilities=pl.lit([0.5, 0.4, 0.2])
+    ),
+    "not one probability for each label of 'n0'": lambda folder: _manifest(
+        folder, labels=["x", "y"]
+    ),
+    "holds 5 rows, but the manifest says 6": lambda folder: _manifest(folder, rows=6),
+    "another width or dtype": lambda folder: _manifest(folder, width=5),
+    "another width or dtype than": lambda folder: _manifest(folder, dtype="float32"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence_and_exit_code_1(folder: Path, fault: str) -> None:
+    FAULTS[fault](folder)
+    code, told = _verify(folder)
+    assert code == 1
+    assert fault in told
+    assert told.count("\n") == 1
+
+
+def test_a_folder_of_something_else(folder: Path, tmp_path: Path) -> None:
+    _manifest(folder, rows="many")
+    for path, told in ((folder, r"no manifest of signals (rows)"), (tmp_path, "does not exist")):
+        assert told in str(CliRunner().invoke(app, ["signals", str(path)]).exception)
