@@ -18,7 +18,9 @@ from akd.distill.readout import article_states, fit_readout
 from akd.distill.trainer import train
 from akd.io import read_table, replacing
 from akd.models import adapters
+from akd.models.scoring import context_of
 from akd.models.student import READOUT, Readout, load_readout, save_readout
+from akd.models.truncation import check_room
 from akd.params import LoraAdapter, OptimizerParams, Phase
 from akd.prompts.reading import Reading, save_reading
 from akd.records import FILTERED, SIGNAL
@@ -58,7 +60,12 @@ def run_phase(
         readout: `pooled` classes are read off the mean state of the article (the first phase fits
             that readout on all lessons); `label_words` off the head at the decision position.
         coarse_groups: for each label its group in the simpler task.
+
+    Raises:
+        InputError: if prompt and article do not fit into the student's context.
     """
+    before, after = reading.around(tokenizer)
+    check_room(before, reading.text_tokens, after, context_of(model.config))
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
     chosen = easiest(lessons, phase.share)
     language_model = adapters.attach(model, adapter, start, train=True)

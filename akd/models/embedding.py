@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from akd.console import bar
 from akd.models.architecture import keep_blocks
 from akd.models.batching import batches_by_length, pad_right
-from akd.models.scoring import mean_over, truncated
+from akd.models.scoring import mean_over
+from akd.models.truncation import truncated
 
 
 class MiddleLayerEmbedder:

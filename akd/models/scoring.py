@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache
 
 from akd.models.architecture import class_logits, transformer_blocks
 from akd.models.batching import batches_of_width, pad_right
 from akd.models.load import device
+from akd.models.truncation import check_room, truncated
 from akd.records import Scores
 
 _HEAD_ROWS = 4  # few enough to waste little, more than one: a kernel for one row sums otherwise
@@ -39,6 +40,9 @@ class TextScorer:
         text_tokens: how many tokens of a text are read.
         batch_size: texts in one forward pass.
         layers: 1-based numbers of the blocks whose states are averaged over the text.
+
+    Raises:
+        InputError: if prompt and text together do not fit into the model's context.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class TextScorer:
         self._text_tokens = text_tokens
         self._batch_size = batch_size
         self._blocks = [transformer_blocks(model)[layer - 1] for layer in layers]
-        self._widest = _room(model, len(before))
+        context = context_of(model.config)
+        check_room(len(before), text_tokens, len(after), context)
+        self._widest = None if context is None else context - len(before)
         self._cache = self._prefix_cache() if before else None
 
     @torch.inference_mode()
@@ -126,22 +132,10 @@ def filled_rows(batch_size: int) -> int | None:
     return batch_size if device().type == "cuda" else None
 
 
-def _room(model: PreTrainedModel, before: int) -> int | None:
-    """Return how many tokens the context holds after those before the text; None: no limit."""
-    context: int | None = getattr(model.config, "max_position_embeddings", None)
-    return None if context is None else context - before
-
-
-def truncated(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
-) -> list[list[int]]:
-    """Return the first `max_tokens` tokens of each text."""
-    if not texts:  # a tokenizer does not take an empty list
-        return []
-    encoded = tokenizer(
-        list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens
-    )
-    return [list(tokens) for tokens in encoded.input_ids]
+def context_of(config: PretrainedConfig) -> int | None:
+    """Return how many tokens a model can read; None where its positions have no end."""
+    context: int | None = getattr(config, "max_position_embeddings", None)
+    return context
 
 
 def mean_over(states: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from akd.io import read_json, write_json
-from akd.models.scoring import truncated
 from akd.models.student import LabelWordStudent, PooledStudent, Readout
+from akd.models.truncation import truncated
 from akd.prompts import store
 from akd.prompts.template import Prompt, label_tokens, render
 

@@ -1,5 +1,6 @@
 """Phases: a student learns what the signals say, the same each time, without a teacher."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +71,7 @@ def _run(
     start: str = "student",
     family: str = "llama",
     readout: Literal["pooled", "label_words"] = "pooled",
+    reading: Reading = READING,
 ) -> PhaseResult:
     adapters.write_empty(tmp_path / "student")
     model = tiny_model(family)
@@ -79,7 +81,7 @@ def _run(
         tokenizer,
         _lessons(),
         phase,
-        reading=READING,
+        reading=reading,
         readout=readout,
         coarse_groups=[0, 0, 1],
         adapter=LORA,
@@ -98,6 +100,14 @@ def _predict(
     tokenizer.save_pretrained(folder)
     student = load_student(folder, tmp_path / name, Quantization(kind="none"))
     return student_probabilities(student, TEXTS, 3)
+
+
+def test_an_article_that_the_student_cannot_hold_is_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    long = replace(READING, text_tokens=250)
+    with pytest.raises(InputError, match="of the 256 tokens .* leaves no room for 250"):
+        _run(tmp_path, tokenizer, "phase-1", _phase(), reading=long)
 
 
 @pytest.mark.parametrize("readout", ["pooled", "label_words"])
