@@ -46,6 +46,11 @@ def workers() -> int:
     return int(text)
 
 
+def say(text: str) -> None:
+    """Write one line to stderr, beside the bars."""
+    tqdm.write(text, file=sys.stderr)
+
+
 def guard(command: Callable[[], None]) -> None:
     """Run a command; an `InputError` becomes one sentence and exit code 2."""
     try:

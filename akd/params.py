@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from akd.engines import Engine
 from akd.errors import InputError
 from akd.pairs import Pair
 from akd.scorers import EmbeddingParams, Expansion, NliParams, QuestionParams, Scorer
@@ -88,8 +89,9 @@ class PromptParams(_Frozen):
 
 
 class LabelParams(_Frozen):
-    """How the teacher labels."""
+    """How the teacher labels, and through which engine it is asked."""
 
+    engine: Engine
     article_tokens: Positive
     batch_size: Positive
     shard_articles: Positive
@@ -188,6 +190,16 @@ class Params(_Frozen):
         if self.pair not in self.pairs:
             known = ", ".join(sorted(self.pairs))
             raise ValueError(f"pair {self.pair!r} is not one of {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_knows_what_the_calibration_reads(self) -> Self:
+        engine, calibration = self.label.engine.kind, self.prompt.calibration.kind
+        if engine != "transformers" and calibration in ("shots_probe", "auto"):
+            raise ValueError(
+                f"calibration {calibration!r} reads hidden states, and the engine {engine!r} gives "
+                "none: choose `prompt.calibration.kind: batch`"
+            )
         return self
 
 

@@ -29,7 +29,7 @@ from akd.prompts.calibration import Calibrator, fit, select
 from akd.prompts.reading import reading_of
 from akd.records import Scores
 from akd.task import load_held_out, load_task
-from akd.teacher.engine import adapted_store, adapted_teacher
+from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
 from akd.teacher.store import score_all
 from benchmarks.clone import write_result
@@ -74,9 +74,14 @@ def main(
 def _scores(texts: list[str]) -> Scores:
     """Score with the adapted prompt; what teacher-label has stored is not scored again."""
     label, adapted = params.load().label, store.load(DATA / "prompt")
-    reading = {"text_tokens": label.article_tokens, "batch_size": label.batch_size}
-    teacher = adapted_teacher(DATA / "models" / "teacher", adapted, **reading)
-    scores = adapted_store(DATA / "models" / "teacher", adapted, **reading)
+    engine = open_engine(
+        label.engine,
+        DATA / "models" / "teacher",
+        text_tokens=label.article_tokens,
+        batch_size=label.batch_size,
+    )
+    teacher = engine.build(adapted.prompt, adapted.layers)
+    scores = engine.store(adapted.prompt, adapted.layers)
     return score_all(teacher.score, texts, scores, label.shard_articles)
 
 

@@ -32,6 +32,7 @@ def main(
         prompt=prompt,
         adapter=adapter,
         quantization=settings.quantization,
+        engine=settings.label.engine,
         batch_size=settings.label.batch_size,
         resources=resources,
     )

@@ -5,13 +5,12 @@ from akd.console import PathOption
 from akd.corpus.examples import balanced, with_texts
 from akd.corpus.sampling import sample
 from akd.io import read_table, write_csv, write_json, write_json_lines
-from akd.models.load import load_teacher
 from akd.prompts import store
 from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
 from akd.prompts.search import Shot
 from akd.records import FILTERED
 from akd.task import load_examples, load_task
-from akd.teacher.engine import prompt_scorer
+from akd.teacher.engine import open_engine
 
 
 def main(
@@ -24,15 +23,15 @@ def main(
     examples = balanced(load_examples(task / "shots.jsonl", names), search.shots)
     shots = with_texts(examples, clean, settings.clean.max_characters)
     texts = read_table(filtered / "articles", FILTERED)["text"]
-    model, tokenizer = load_teacher(models / "teacher")
+    engine = open_engine(
+        settings.label.engine,
+        models / "teacher",
+        text_tokens=settings.label.article_tokens,
+        batch_size=settings.label.batch_size,
+    )
     adapted, nodes = adapt(
         definition,
-        prompt_scorer(
-            model,
-            tokenizer,
-            text_tokens=settings.label.article_tokens,
-            batch_size=settings.label.batch_size,
-        ),
+        engine.score,
         shots=[
             Shot(text, names.index(label)) for text, label in shots.select("text", "label").rows()
         ],
@@ -44,10 +43,13 @@ def main(
         budget=search.budget,
         beam=search.beam,
         calibration=search.calibration,
-        teacher_layers=model.config.num_hidden_layers,
-        tokenizer=tokenizer,
+        teacher_layers=engine.layers,
+        tokenizer=engine.tokenizer,
+        chats=engine.chats,
         seed=settings.seed,
     )
+    if engine.ledger is not None:
+        console.say(f"teacher: {engine.ledger.spent()}")
     store.save(adapted, out)
     write_json_lines(out / "tree.jsonl", tree_rows(nodes))
     write_json(metrics, summary(adapted, nodes))

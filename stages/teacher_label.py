@@ -3,33 +3,38 @@
 from akd import console, params
 from akd.console import PathOption
 from akd.io import read_table, write_json
+from akd.models.truncation import excerpts
 from akd.prompts import store as prompts
 from akd.records import FILTERED
-from akd.teacher.engine import adapted_store, adapted_teacher
+from akd.teacher.engine import open_engine
 from akd.teacher.folder import describe, write_signals
 from akd.teacher.label import signals
 from akd.teacher.store import score_all
 
 
 def main(
-    filtered: PathOption,
-    models: PathOption,
-    prompt: PathOption,
-    out: PathOption,
-    metrics: PathOption,
-) -> None:
+    filtered: PathOption, models: PathOption, prompt: PathOption,
+    out: PathOption, metrics: PathOption,
+) -> None:  # fmt: skip
     """Write signals and decision-position hidden states of the articles."""
-    label = params.load().label
-    reading = {"text_tokens": label.article_tokens, "batch_size": label.batch_size}
+    label, adapted = params.load().label, prompts.load(prompt)
     articles = read_table(filtered / "articles", FILTERED)
-    adapted = prompts.load(prompt)
-    teacher = adapted_teacher(models / "teacher", adapted, **reading)
-    store = adapted_store(models / "teacher", adapted, **reading)
     texts = articles["text"].to_list()
+    engine = open_engine(
+        label.engine,
+        models / "teacher",
+        text_tokens=label.article_tokens,
+        batch_size=label.batch_size,
+    )
+    teacher = engine.build(adapted.prompt, adapted.layers)
+    store = engine.store(adapted.prompt, adapted.layers)
     scores = score_all(teacher.score, texts, store, label.shard_articles)
+    if engine.ledger is not None:
+        console.say(f"teacher: {engine.ledger.spent()}")
     frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
     write_signals(out, frame, hidden, labels=adapted.labels, fingerprint=store.fingerprint)
-    write_json(metrics, describe(out))
+    cut = sum(not found.whole for found in excerpts(texts, engine.tokenizer, label.article_tokens))
+    write_json(metrics, {**describe(out), "truncated": cut})
 
 
 if __name__ == "__main__":

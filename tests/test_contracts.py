@@ -26,7 +26,7 @@ FLOORS = [
     {"io", "console"},
     {"params"},
     {"scorers"},
-    {"pairs", "sources"},
+    {"pairs", "engines", "sources"},
     {"wheels"},
     {"errors"},
 ]

@@ -58,6 +58,54 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(raw: dict[str, Any], tmp_pa
     assert _load(raw, tmp_path).optimizer.learning_rate == 1e-5
 
 
+SERVER = {
+    "kind": "openai",
+    "base_url": "http://127.0.0.1:8000/v1",
+    "model": "m",
+    "chat": True,
+    "top_log_probabilities": 20,
+    "concurrency": 4,
+    "token_budget": 1000,
+    "cost_budget": 1.0,
+    "price": 0.5,
+    "timeout": 60,
+    "retries": 2,
+}
+
+
+@pytest.mark.parametrize("engine", [{"kind": "vllm"}, SERVER], ids=["vllm", "openai"])
+def test_a_black_box_has_no_hidden_states(
+    raw: dict[str, Any], tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    raw["label"]["engine"] = engine
+    for kind in ("batch", "none"):
+        raw["prompt"]["calibration"]["kind"] = kind
+        assert _load(raw, tmp_path).label.engine.kind == engine["kind"]
+    for kind in ("shots_probe", "auto"):
+        raw["prompt"]["calibration"]["kind"] = kind
+        told = f"{kind}' reads hidden states, and the engine '{engine['kind']}' gives none: choose"
+        with pytest.raises(InputError, match=f"{told} `prompt.calibration.kind: batch`"):
+            _load(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ({"kind": "oracle"}, "'transformers', 'vllm', 'openai'"),
+        ({"kind": "vllm", "model": "m"}, r"vllm\.model: Extra inputs"),
+        ({**SERVER, "api_key": "sk-1"}, r"openai\.api_key: Extra inputs"),
+        ({**SERVER, "token_budget": 0}, r"openai\.token_budget: .* greater than 0"),
+        ({name: SERVER[name] for name in SERVER if name != "price"}, r"openai\.price: Field req"),
+    ],
+)
+def test_an_engine_that_is_not_one(
+    raw: dict[str, Any], tmp_path: Path, engine: dict[str, Any], told: str
+) -> None:
+    raw["label"]["engine"] = engine
+    with pytest.raises(InputError, match=told):
+        _load(raw, tmp_path)
+
+
 def test_a_phase_must_start_from_a_phase(raw: dict[str, Any], tmp_path: Path) -> None:
     raw["distill"]["phases"]["phase-2"]["init_from"] = "phase-9"
     with pytest.raises(InputError, match="unknown phase 'phase-9'"):

@@ -7,15 +7,16 @@ from pathlib import Path
 import polars as pl
 from transformers import PreTrainedTokenizerBase
 
+from akd.engines import Engine
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.metrics import Floats
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.evaluate.resources import folder_mb, rate
-from akd.models.scoring import truncated
+from akd.models.truncation import excerpts
 from akd.params import Quantization
 from akd.prompts import store
 from akd.prompts.reading import Reading
-from akd.teacher.engine import adapted_teacher
+from akd.teacher.engine import OpenEngine, open_engine
 
 Resources = dict[str, float]
 
@@ -28,6 +29,7 @@ def contest(
     prompt: Path,
     adapter: Path,
     quantization: Quantization,
+    engine: Engine,
     batch_size: int,
     resources: Resources,
 ) -> dict[str, Floats]:
@@ -41,6 +43,7 @@ def contest(
         models: folder with teacher and student.
         prompt: the adapted prompt of the teacher.
         adapter: the last phase's adapter.
+        engine: through which the teacher is asked.
         resources: documents per second and sizes are entered here.
     """
     taught = load_student(models / "student", adapter, quantization)
@@ -57,22 +60,25 @@ def contest(
         _as_read(texts, tokenizer, reading),
         len(reading.labels),
     )
-    with rate(resources, "teacher_documents_per_second", len(texts)):
-        teacher = _teacher(models / "teacher", prompt, texts, reading.text_tokens, batch_size)
+    opened = open_engine(
+        engine, models / "teacher", text_tokens=reading.text_tokens, batch_size=batch_size
+    )
+    teacher = _teacher(opened, prompt, texts, resources)
     return {"teacher": teacher, "student_base": student_base, "student": student, "tfidf": tfidf}
 
 
 def _teacher(
-    folder: Path, prompt: Path, texts: Sequence[str], text_tokens: int, batch_size: int
+    engine: OpenEngine, prompt: Path, texts: Sequence[str], resources: Resources
 ) -> Floats:
     adapted = store.load(prompt)
-    teacher = adapted_teacher(folder, adapted, text_tokens=text_tokens, batch_size=batch_size)
-    return adapted.calibrator.probabilities(teacher.score(texts))
+    teacher = engine.teacher(adapted.prompt, adapted.layers)
+    if engine.ledger is not None:  # some answers are kept, and the others tell a server's speed
+        return adapted.calibrator.probabilities(teacher.score(texts))
+    with rate(resources, "teacher_documents_per_second", len(texts)):
+        return adapted.calibrator.probabilities(teacher.score(texts))
 
 
 def _as_read(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, reading: Reading
 ) -> list[str]:
-    return [
-        str(tokenizer.decode(tokens)) for tokens in truncated(texts, tokenizer, reading.text_tokens)
-    ]
+    return [excerpt.text for excerpt in excerpts(texts, tokenizer, reading.text_tokens)]

@@ -39,6 +39,7 @@ def adapt(
     calibration: Calibration,
     teacher_layers: int,
     tokenizer: PreTrainedTokenizerBase,
+    chats: Sequence[bool],
     seed: int,
 ) -> tuple[AdaptedPrompt, list[Node]]:
     """Search a prompt on shots and unlabelled articles, then fit its calibration on both.
@@ -50,6 +51,7 @@ def adapt(
         unlabelled: texts for calibration; the first `search_articles` score the candidates.
         teacher_layers: how many blocks the teacher has.
         tokenizer: of the teacher; label words that it cannot tell apart are left out.
+        chats: the forms of prompt that the teacher takes, the first one to begin with.
 
     Raises:
         InputError: if the calibration needs shots and there are none, or no label words fit.
@@ -61,12 +63,12 @@ def adapt(
         )
     labels, seeds = len(task.labels), _fitting(task.prompt, tokenizer)
     nodes = search(
-        seed_prompt(seeds, labels),
+        seed_prompt(seeds, labels, chats[0]),
         partial(
             neighbours,
             seeds=seeds,
             demonstrations=demonstrate(shots, labels, DEMONSTRATION_CHARACTERS),
-            chat=tokenizer.chat_template is not None,
+            chats=chats,
         ),
         lambda prompt, texts: score(prompt, texts, []),
         shots=shots,

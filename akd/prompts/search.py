@@ -10,12 +10,7 @@ from scipy.special import softmax
 from scipy.stats import sem
 
 from akd.console import progress
-from akd.prompts.calibration import (
-    Array,
-    batch_prior,
-    class_log_probabilities,
-    log_probabilities,
-)
+from akd.prompts.calibration import Array, batch_prior, class_log_probabilities, log_probabilities
 from akd.prompts.template import Demonstration, Prompt
 from akd.records import Scores
 from akd.task import PromptSeeds
@@ -66,10 +61,10 @@ class Node(Measured):
     score: float
 
 
-def seed_prompt(seeds: PromptSeeds, labels: int) -> Prompt:
+def seed_prompt(seeds: PromptSeeds, labels: int, chat: bool) -> Prompt:
     """Return the prompt made of the first of every list of seeds."""
     return Prompt(
-        chat=False,
+        chat=chat,
         system=seeds.systems[0],
         instruction=seeds.instructions[0],
         article=seeds.articles[0],
@@ -81,7 +76,10 @@ def seed_prompt(seeds: PromptSeeds, labels: int) -> Prompt:
 
 
 def neighbours(
-    prompt: Prompt, seeds: PromptSeeds, demonstrations: tuple[Demonstration, ...], chat: bool
+    prompt: Prompt,
+    seeds: PromptSeeds,
+    demonstrations: tuple[Demonstration, ...],
+    chats: Sequence[bool],
 ) -> Iterator[tuple[str, Prompt]]:
     """Yield each prompt that is one perturbation away, with the name of the operator.
 
@@ -89,7 +87,7 @@ def neighbours(
         prompt: where to start.
         seeds: the alternatives of the task.
         demonstrations: what the operator `shots` shows or hides; empty for none to show.
-        chat: whether the teacher has a chat template.
+        chats: the forms of prompt that the teacher takes.
     """
     for words in seeds.verbalizers:
         yield "verbalizer", prompt.model_copy(update={"words": tuple(words)})
@@ -103,11 +101,10 @@ def neighbours(
     yield "shots", prompt.model_copy(update={"demonstrations": shown})
     if "{labels}" in prompt.instruction:  # elsewhere the order is not seen
         yield "label order", prompt.model_copy(update={"order": prompt.order[::-1]})
-    if chat:
-        yield "chat template", prompt.model_copy(update={"chat": not prompt.chat})
-        for system in seeds.systems:
-            if prompt.chat:
-                yield "system message", prompt.model_copy(update={"system": system})
+    for chat in chats:
+        yield "chat template", prompt.model_copy(update={"chat": chat})
+    for system in seeds.systems if prompt.chat else []:
+        yield "system message", prompt.model_copy(update={"system": system})
 
 
 def demonstrate(shots: Sequence[Shot], labels: int, characters: int) -> tuple[Demonstration, ...]:

@@ -1,19 +1,27 @@
-"""The teacher: an engine that scores text, and the transformers engine."""
+"""The teacher's engines: whatever scores text under a prompt, opened once and asked often."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, assert_never
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.models.load import compute_dtype, device, load_teacher
-from akd.models.scoring import TextScorer, filled_rows
-from akd.prompts.store import AdaptedPrompt
+from akd.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
+from akd.errors import InputError
+from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
+from akd.models.scoring import TextScorer, context_of, filled_rows
+from akd.models.truncation import check_room, excerpts
 from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
-from akd.teacher.store import ScoreStore, file_hashes, open_store
+from akd.teacher.ledger import Ledger
+from akd.teacher.store import ScoreStore, file_hashes, open_store, score_all
+from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
+
+_PAID_SHARD = 64  # answers of a paid server that an interruption can cost
 
 
 class Teacher(Protocol):
@@ -21,6 +29,170 @@ class Teacher(Protocol):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Return the scores of the texts, in their order."""
+
+
+@dataclass(frozen=True)
+class OpenEngine:
+    """An engine that waits for prompts.
+
+    Attributes:
+        tokenizer: of the pair's teacher.
+        layers: how many blocks have states that it can give; 0 for a black box.
+        chats: the forms of prompt that it takes (`Prompt.chat`), the first one to begin with.
+        ledger: what a paid server was asked for; None where asking is free.
+        decides: returns what decides a score besides text, prompt and blocks, as plain JSON
+            values; it reads all weights.
+        build: returns the engine under a prompt, with the mean states of these blocks; it asks
+            anew, whatever is kept. Raises InputError if the prompt does not fit.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    layers: int
+    chats: Sequence[bool]
+    ledger: Ledger | None
+    decides: Callable[[], dict[str, Any]]
+    build: Callable[[Prompt, Sequence[int]], Teacher]
+
+    def teacher(self, prompt: Prompt, layers: Sequence[int]) -> Teacher:
+        """Return the engine under a prompt; what a paid server has answered is not asked again."""
+        teacher = self.build(prompt, layers)
+        if self.ledger is None:
+            return teacher
+        return _Remembering(teacher, self.store(prompt, layers))
+
+    def store(self, prompt: Prompt, layers: Sequence[int]) -> ScoreStore:
+        """Open the store of what this engine says under a prompt."""
+        asked = {"prompt": prompt.model_dump(mode="json"), "layers": list(layers)}
+        return open_store({**self.decides(), **asked})
+
+    def score(self, prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:
+        """Score texts under a prompt, as a prompt search asks for it."""
+        return self.teacher(prompt, layers).score(texts)
+
+
+@dataclass(frozen=True)
+class _Remembering:
+    """A teacher whose answers are kept."""
+
+    teacher: Teacher
+    store: ScoreStore
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        return score_all(self.teacher.score, texts, self.store, _PAID_SHARD)
+
+
+def open_engine(spec: Engine, folder: Path, *, text_tokens: int, batch_size: int) -> OpenEngine:
+    """Open the engine of params.yaml.
+
+    Args:
+        spec: which one.
+        folder: the pair's teacher, resolved.
+        text_tokens: how many tokens of a text are read.
+        batch_size: texts in one forward pass of the transformers engine. It decides nothing,
+            except where every batch is filled up to it.
+
+    Raises:
+        InputError: if a package or the server's key is missing.
+    """
+    match spec:
+        case TransformersEngine():
+            return _open_transformers(folder, text_tokens, batch_size)
+        case VllmEngine():
+            return _open_vllm(folder, text_tokens)
+        case OpenAIEngine():
+            return _open_server(spec, folder, text_tokens)
+        case _:
+            assert_never(spec)
+
+
+def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenEngine:
+    model, tokenizer = load_teacher(folder)
+
+    def build(prompt: Prompt, layers: Sequence[int]) -> Teacher:
+        return transformers_teacher(
+            model,
+            tokenizer,
+            prompt=prompt,
+            text_tokens=text_tokens,
+            batch_size=batch_size,
+            layers=layers,
+        )
+
+    def decides() -> dict[str, Any]:
+        return {
+            **_local("transformers", folder, text_tokens),
+            "rows": filled_rows(batch_size),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+    layers = model.config.num_hidden_layers
+    return OpenEngine(tokenizer, layers, _forms(tokenizer), None, decides, build)
+
+
+def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
+    model, tokenizer = load_vllm(folder)
+    context = context_of(AutoConfig.from_pretrained(folder, local_files_only=True))
+
+    def build(prompt: Prompt, _layers: Sequence[int]) -> Teacher:
+        before, after = render(prompt, tokenizer)
+        check_room(len(before), text_tokens, len(after), context)
+        return VllmTeacher(model, tokenizer, prompt=prompt, text_tokens=text_tokens)
+
+    def decides() -> dict[str, Any]:
+        return {**_local("vllm", folder, text_tokens), "vllm": vllm_version()}
+
+    return OpenEngine(tokenizer, 0, _forms(tokenizer), None, decides, build)
+
+
+def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngine:
+    if find_spec("openai") is None:
+        raise InputError(
+            "the engine openai needs a package of that name: pip install 'akd[openai]', or choose "
+            "another `label.engine`"
+        )
+    from akd.teacher.openai import OpenAITeacher, key_from_environment
+
+    tokenizer, key = load_tokenizer(folder), key_from_environment()
+    ledger = Ledger(spec.token_budget, spec.cost_budget, spec.price)
+
+    def build(prompt: Prompt, _layers: Sequence[int]) -> Teacher:
+        return OpenAITeacher(
+            base_url=spec.base_url,
+            model=spec.model,
+            api_key=key,
+            prompt=prompt,
+            read=lambda texts: [found.text for found in excerpts(texts, tokenizer, text_tokens)],
+            top_log_probabilities=spec.top_log_probabilities,
+            concurrency=spec.concurrency,
+            ledger=ledger,
+            timeout=spec.timeout,
+            retries=spec.retries,
+        )
+
+    def decides() -> dict[str, Any]:
+        return {
+            "engine": "openai",
+            **spec.model_dump(include={"base_url", "model", "top_log_probabilities"}),
+            "tokenizer": file_hashes(folder, "tokenizer*"),
+            "text_tokens": text_tokens,
+        }
+
+    return OpenEngine(tokenizer, 0, (spec.chat,), ledger, decides, build)
+
+
+def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:
+    return {
+        "engine": engine,
+        "model": file_hashes(folder, "*"),
+        "dtype": str(compute_dtype()),
+        "device": device().type,
+        "text_tokens": text_tokens,
+    }
+
+
+def _forms(tokenizer: PreTrainedTokenizerBase) -> Sequence[bool]:
+    return (False,) if tokenizer.chat_template is None else (False, True)
 
 
 def transformers_teacher(
@@ -35,7 +207,7 @@ def transformers_teacher(
     """Return the engine that scores with a local model; see `TextScorer` for the arguments.
 
     Raises:
-        InputError: if the prompt does not fit the tokenizer.
+        InputError: if the prompt does not fit the tokenizer or the context.
     """
     before, after = render(prompt, tokenizer)
     return TextScorer(
@@ -48,63 +220,3 @@ def transformers_teacher(
         batch_size=batch_size,
         layers=layers,
     )
-
-
-def adapted_teacher(
-    folder: Path, adapted: AdaptedPrompt, *, text_tokens: int, batch_size: int
-) -> Teacher:
-    """Load the teacher of a folder with its adapted prompt and the states its calibration reads."""
-    model, tokenizer = load_teacher(folder)
-    return transformers_teacher(
-        model,
-        tokenizer,
-        prompt=adapted.prompt,
-        text_tokens=text_tokens,
-        batch_size=batch_size,
-        layers=adapted.layers,
-    )
-
-
-def adapted_store(
-    folder: Path, adapted: AdaptedPrompt, *, text_tokens: int, batch_size: int
-) -> ScoreStore:
-    """Open the store of what `adapted_teacher` says on this machine.
-
-    The batch size decides nothing, except where every batch is filled up to it.
-    """
-    return open_store(
-        {
-            "model": file_hashes(folder, "*"),
-            "dtype": str(compute_dtype()),
-            "device": device().type,
-            "rows": filled_rows(batch_size),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "text_tokens": text_tokens,
-            "prompt": adapted.prompt.model_dump(mode="json"),
-            "layers": list(adapted.layers),
-        }
-    )
-
-
-def prompt_scorer(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    text_tokens: int,
-    batch_size: int,
-) -> Callable[[Prompt, Sequence[str], Sequence[int]], Scores]:
-    """Return the function with which a prompt search asks this teacher."""
-
-    def score(prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:
-        teacher = transformers_teacher(
-            model,
-            tokenizer,
-            prompt=prompt,
-            text_tokens=text_tokens,
-            batch_size=batch_size,
-            layers=layers,
-        )
-        return teacher.score(texts)
-
-    return score

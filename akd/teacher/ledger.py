@@ -31,17 +31,16 @@ class Report:
 
 
 class Ledger:
-    """Books every answer against a budget.
+    """Books every answer of one stage against a budget, whatever the prompt.
 
     Args:
-        labels: how many there are.
         token_budget: prompt tokens that may be spent.
         cost_budget: money that may be spent on them.
         price: of a million prompt tokens, in the same currency.
     """
 
-    def __init__(self, *, labels: int, token_budget: int, cost_budget: float, price: float) -> None:
-        self._labels = labels
+    def __init__(self, token_budget: int, cost_budget: float, price: float) -> None:
+        self._labels = 0
         self._token_budget = token_budget
         self._cost_budget = cost_budget
         self._price = price
@@ -63,6 +62,7 @@ class Ledger:
         """Count one answer: its prompt, the tokens that were billed, and what it says."""
         self._tokens += tokens
         self._tokens_per_byte = max(self._tokens_per_byte, tokens / max(len(prompt.encode()), 1))
+        self._labels = len(scores.log_probabilities)
         self._missing[scores.missing] += 1
         self._missing_mass.append(scores.missing_mass)
 
@@ -76,6 +76,15 @@ class Ledger:
             self._cost(self._tokens),
             tuple(self._missing[count] for count in range(self._labels + 1)),
             math.fsum(self._missing_mass) / max(requests, 1),
+        )
+
+    def spent(self) -> str:
+        """Return the words for what was asked so far."""
+        report = self.report
+        return (
+            f"{report.requests} requests, {report.prompt_tokens} prompt tokens, {report.cost:g} in "
+            f"money; {report.mean_missing_mass:.3f} of the probability was not returned, and "
+            f"{sum(report.labels_missing[1:])} answers left labels out"
         )
 
     def exhausted(self) -> str:

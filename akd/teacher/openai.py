@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import os
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
@@ -19,7 +19,7 @@ from akd.errors import InputError
 from akd.prompts.template import Prompt, render_text
 from akd.records import Scores
 from akd.teacher.answers import LabelScores, label_scores, read_answer
-from akd.teacher.ledger import Ledger, Report
+from akd.teacher.ledger import Ledger
 
 
 def key_from_environment() -> str:
@@ -51,12 +51,10 @@ class OpenAITeacher:
         model: its name on the server.
         api_key: see `key_from_environment`; it goes to the server and nowhere else.
         prompt: what stands around each text.
-        text_characters: how many characters of a text are read.
+        read: from texts to what is read of each.
         top_log_probabilities: how many alternatives are asked for; most servers allow 20.
         concurrency: requests under way at once.
-        token_budget: prompt tokens that this engine may spend.
-        cost_budget: money that it may spend on them, in the currency of the price.
-        price: of a million prompt tokens.
+        ledger: books every answer against the budget; the engines of several prompts share it.
         timeout: of one request, in seconds.
         retries: of a request after a timeout, a lost connection, or status 408, 409, 429 or 5xx;
             the client waits as long as Retry-After says, else longer each time.
@@ -72,12 +70,10 @@ class OpenAITeacher:
         model: str,
         api_key: str,
         prompt: Prompt,
-        text_characters: int,
+        read: Callable[[Sequence[str]], Sequence[str]],
         top_log_probabilities: int,
         concurrency: int,
-        token_budget: int,
-        cost_budget: float,
-        price: float,
+        ledger: Ledger,
         timeout: float,
         retries: int,
     ) -> None:
@@ -89,21 +85,11 @@ class OpenAITeacher:
                     f"label word {word!r} begins {other!r}: choose other verbalizers in task.yaml"
                 )
         self._base_url, self._model, self._key = base_url, model, SecretStr(api_key)
-        self._prompt, self._text_characters = prompt, text_characters
+        self._prompt, self._read = prompt, read
         self._top, self._concurrency = top_log_probabilities, concurrency
         self._timeout, self._retries = timeout, retries
         self._server = f"the teacher {model} at {base_url}"
-        self._ledger = Ledger(
-            labels=len(prompt.words),
-            token_budget=token_budget,
-            cost_budget=cost_budget,
-            price=price,
-        )
-
-    @property
-    def report(self) -> Report:
-        """Requests, spending, and what the answers left open."""
-        return self._ledger.report
+        self._ledger = ledger
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score the texts; decision and states have width 0.
@@ -113,7 +99,7 @@ class OpenAITeacher:
                 an answer holds no log-probabilities.
         """
         before, after = render_text(self._prompt)
-        prompts = [f"{before}{text[: self._text_characters]}{after}" for text in texts]
+        prompts = [f"{before}{text}{after}" for text in self._read(texts)]
         answers = asyncio.run(self._ask_all(prompts))
         labels = [answer.log_probabilities for answer in answers]
         return Scores(

@@ -1,4 +1,11 @@
-"""The teacher in vLLM, offline: label tokens alone, and one prefix for all articles."""
+"""The teacher in vLLM, offline: label tokens alone, and one prefix for all articles.
+
+vLLM 0.33 needs transformers below 5.21, akd one from 5.23, so that pip installs no environment with
+both, and akd has no extra of this name. vLLM runs in an environment of its own: install it, then
+what the stages prompt, teacher-label and evaluate import, then akd by `pip install --no-deps`; run
+these stages there (`dvc repro --single-item`) and the others where akd is at home. Tried with a
+stand-in of vLLM's signatures alone.
+"""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.models.load import compute_dtype, load_tokenizer
-from akd.models.scoring import truncated
+from akd.models.truncation import truncated
 from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
 
@@ -43,13 +50,18 @@ def load_vllm(folder: Path) -> tuple[LanguageModel, PreTrainedTokenizerBase]:
     return model, load_tokenizer(folder)
 
 
+def vllm_version() -> str:
+    """Return the version of the installed vLLM."""
+    return str(_vllm().__version__)
+
+
 def _vllm() -> ModuleType:
     try:
         return import_module("vllm")
     except ImportError as error:
         raise InputError(
-            f"vLLM cannot be imported ({error}): pip install 'akd[vllm]', "
-            "or choose another teacher engine"
+            f"vLLM cannot be imported ({error}): it wants an environment of its own (see "
+            "akd/teacher/vllm.py), or choose another `label.engine`"
         ) from None
 
 
@@ -111,6 +123,6 @@ class VllmTeacher:
         if any(token not in found for token in self._label_tokens):
             raise InputError(
                 "vLLM gives no log-probability for a label token: install vllm>=0.33, which knows "
-                "logprob_token_ids, or choose another teacher engine"
+                "logprob_token_ids, or choose another `label.engine`"
             )
         return [float(found[token].logprob) for token in self._label_tokens]

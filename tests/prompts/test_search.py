@@ -50,9 +50,11 @@ class Oracle:
 
 def _search(budget: int, shots: Sequence[Shot] = SHOTS) -> tuple[list, Oracle]:
     oracle = Oracle()
-    expand = partial(neighbours, seeds=SEEDS, demonstrations=demonstrate(shots, 2, 20), chat=False)
+    expand = partial(
+        neighbours, seeds=SEEDS, demonstrations=demonstrate(shots, 2, 20), chats=(False,)
+    )
     nodes = search(
-        seed_prompt(SEEDS, 2),
+        seed_prompt(SEEDS, 2, False),
         expand,
         oracle,
         shots=shots,
@@ -78,7 +80,7 @@ def _node(number: int, log_probabilities: Sequence[float]) -> Node:
         number=number,
         parent=number - 1,
         operator="paraphrase",
-        prompt=seed_prompt(SEEDS, 2),
+        prompt=seed_prompt(SEEDS, 2, False),
         score=float(np.mean(log_probabilities)),
         log_probability=float(np.mean(log_probabilities)),
         mutual_information=0.0,
@@ -116,7 +118,7 @@ def test_shots_that_a_prompt_shows_do_not_score_it() -> None:
         seen.append(texts)
         return Oracle()(prompt, texts)
 
-    prompt = seed_prompt(SEEDS, 2).model_copy(update={"demonstrations": shown})
+    prompt = seed_prompt(SEEDS, 2, False).model_copy(update={"demonstrations": shown})
     search(
         prompt,
         lambda _p: iter(()),
@@ -176,6 +178,7 @@ def _adapt(
         calibration=calibration,
         teacher_layers=4,
         tokenizer=tokenizer,
+        chats=(False, True),
         seed=1,  # type: ignore[arg-type]
     )
 

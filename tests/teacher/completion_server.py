@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.teacher.ledger import Ledger
 from akd.teacher.openai import OpenAITeacher
 from tests.conftest import PROMPT
 
@@ -168,6 +169,11 @@ def serving(
         thread.join()
 
 
+def ledger(token_budget: int = 10**6, cost_budget: float = 1.0) -> Ledger:
+    """Open a ledger with ample limits."""
+    return Ledger(token_budget, cost_budget, price=0.5)
+
+
 def teacher_at(url: str, **changes: Any) -> OpenAITeacher:
     """Build an engine with ample limits; changes come on top."""
     settings: dict[str, Any] = {
@@ -175,12 +181,10 @@ def teacher_at(url: str, **changes: Any) -> OpenAITeacher:
         "model": MODEL,
         "api_key": KEY,
         "prompt": PLAIN,
-        "text_characters": 1000,
+        "read": list,
         "top_log_probabilities": VOCABULARY,
         "concurrency": 4,
-        "token_budget": 10**6,
-        "cost_budget": 1.0,
-        "price": 0.5,
+        "ledger": ledger(),
         "timeout": 10.0,
         "retries": 1,
     }

@@ -19,6 +19,7 @@ from tests.teacher.completion_server import (
     PLAIN,
     VOCABULARY,
     CompletionServer,
+    ledger,
     serving,
     teacher_at,
 )
@@ -115,7 +116,7 @@ def test_results_keep_the_order_of_the_texts(server: CompletionServer) -> None:
 
 def test_nothing_is_asked_for_no_text_and_a_long_text_is_cut(server: CompletionServer) -> None:
     assert teacher_at(server.url).score([]).log_probabilities.shape == (0, 3)
-    teacher_at(server.url, text_characters=3).score(["abcdef"])
+    teacher_at(server.url, read=lambda texts: [text[:3] for text in texts]).score(["abcdef"])
     assert [body["prompt"][-14:] for body in server.bodies] == ["s:\nabc\nThis is"]
 
 
@@ -137,16 +138,18 @@ def test_label_scores_sum_floor_and_count() -> None:
 
 
 def test_a_label_outside_the_alternatives_is_counted(server: CompletionServer) -> None:
-    teacher = teacher_at(server.url, top_log_probabilities=3)
+    booked = ledger()
+    teacher = teacher_at(server.url, top_log_probabilities=3, ledger=booked)
     found = teacher.score(TEXTS).log_probabilities
     assert np.isfinite(found).all()
-    report = teacher.report
+    report = booked.report
     assert report.requests == sum(report.labels_missing) == 20
     assert report.labels_missing[0] < 20
     assert 0.2 < report.mean_missing_mass < 1
     assert report.prompt_tokens > 20 * 20
     assert report.cost == pytest.approx(report.prompt_tokens * 0.5e-6)
-    assert teacher_at(server.url).report.mean_missing_mass == 0.0
+    assert "20 requests" in booked.spent()
+    assert ledger().report.mean_missing_mass == 0.0
 
 
 @pytest.mark.slow
@@ -154,16 +157,18 @@ def test_a_label_outside_the_alternatives_is_counted(server: CompletionServer) -
 def test_a_real_server_scores() -> None:
     """AKD_LLAMA_SERVER is the base URL of a compatible server on loopback, .../v1 included."""
     prompt = PLAIN.model_copy(update={"words": ("bad", "good", "sad"), "cue": "\nThis news is"})
+    booked = ledger()
     teacher = teacher_at(
         os.environ["AKD_LLAMA_SERVER"],
         prompt=prompt,
         top_log_probabilities=20,
         concurrency=2,
         timeout=120.0,
+        ledger=booked,
     )
     scores = teacher.score(SENTENCES)
     assert (np.exp(scores.log_probabilities).sum(axis=1) <= 1).all()
-    assert teacher.report.requests == len(SENTENCES)
-    assert teacher.report.labels_missing[-1] < len(SENTENCES)
+    assert booked.report.requests == len(SENTENCES)
+    assert booked.report.labels_missing[-1] < len(SENTENCES)
     again = teacher.score(SENTENCES[::-1]).log_probabilities[::-1]
     np.testing.assert_allclose(again, scores.log_probabilities, atol=0.05)

@@ -22,6 +22,7 @@ from tests.teacher.completion_server import (
     KEY,
     PLAIN,
     CompletionServer,
+    ledger,
     serving,
     teacher_at,
 )
@@ -124,11 +125,12 @@ def test_a_budget_that_runs_out_and_a_larger_one(
     length = len(server.tokenizer(f"{before}{texts[0]}{after}").input_ids)
     used = 6 * length - 1
     limit = {"token_budget": used} if cap == "tokens" else {"cost_budget": used * 0.5e-6}
-    poor = teacher_at(server.url, **limit)
+    small = ledger(**limit)
+    poor = teacher_at(server.url, ledger=small)
     with pytest.raises(InputError, match=r"does not allow the next request: 5 articles were"):
         score_all(poor.score, texts, store, 2)
-    assert poor.report.requests == len(server.bodies) == 5
-    assert poor.report.prompt_tokens <= used
+    assert small.report.requests == len(server.bodies) == 5
+    assert small.report.prompt_tokens <= used
     scores = score_all(teacher_at(server.url).score, texts, store, 2)
     assert len(server.bodies) == 5 + 4  # two shards of two were kept
     frame, hidden = signals(

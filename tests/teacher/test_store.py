@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.engines import TransformersEngine
 from akd.errors import InputError
 from akd.io import resume_folder
 from akd.models.load import load_teacher
-from akd.prompts.calibration import Calibrator
-from akd.prompts.store import AdaptedPrompt
 from akd.records import Scores
 from akd.teacher import engine
-from akd.teacher.engine import Teacher, adapted_store, transformers_teacher
+from akd.teacher.engine import Teacher, open_engine, transformers_teacher
 from akd.teacher.store import ScoreStore, fingerprint, score_all
-from tests.conftest import PROMPT, SENTENCES
+from tests.conftest import PROMPT, SENTENCES, tiny_model
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
 PARTS = ("log_probabilities", "decision", "states")
-FLAT = Calibrator(np.zeros(3), 1.0, [], 1.0)
+SPEC = TransformersEngine(kind="transformers")
 WHO = {"prompt": "a", "dtype": "float32"}
 
 
@@ -120,8 +119,8 @@ def test_the_fingerprint_follows_everything_that_decides(
 
     def found(layers: Sequence[int] = (1,), text_tokens: int = 10, **changes: str) -> str:
         prompt = PROMPT.model_copy(update=changes)
-        adapted = AdaptedPrompt(prompt, FLAT, layers, ["a", "b", "c"])
-        kept = adapted_store(teacher_folder, adapted, text_tokens=text_tokens, batch_size=2)
+        opened = open_engine(SPEC, teacher_folder, text_tokens=text_tokens, batch_size=2)
+        kept = opened.store(prompt, layers)
         assert json.loads((tmp_path / ".akd" / kept.fingerprint / "manifest.json").read_text())
         return kept.fingerprint
 
@@ -131,9 +130,11 @@ def test_the_fingerprint_follows_everything_that_decides(
     monkeypatch.setenv("AKD_DTYPE", "bfloat16")
     others.add(found())
     monkeypatch.setenv("AKD_DTYPE", "float32")
-    for file in ("tokenizer.json", "config.json", "model.safetensors"):
+    for file in ("tokenizer.json", "config.json"):
         (teacher_folder / file).write_bytes((teacher_folder / file).read_bytes() + b" ")
         others.add(found())
+    tiny_model("llama", seed=1).save_pretrained(teacher_folder)
+    others.add(found())
     assert len(others - {first}) == 8
 
 
@@ -141,12 +142,10 @@ def test_the_batch_size_decides_where_every_batch_is_filled(
     teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    adapted = AdaptedPrompt(PROMPT, FLAT, [1], ["a", "b", "c"])
 
     def found(batch_size: int) -> str:
-        return adapted_store(
-            teacher_folder, adapted, text_tokens=10, batch_size=batch_size
-        ).fingerprint
+        opened = open_engine(SPEC, teacher_folder, text_tokens=10, batch_size=batch_size)
+        return opened.store(PROMPT, [1]).fingerprint
 
     assert found(2) == found(8)
     monkeypatch.setattr(engine, "filled_rows", lambda batch_size: batch_size)

@@ -15,9 +15,10 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.engines import VllmEngine
 from akd.errors import InputError
 from akd.models.load import load_teacher
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.engine import open_engine, transformers_teacher
 from akd.teacher.vllm import VllmTeacher, load_vllm
 from tests.conftest import PROMPT, SENTENCES, tiny_model
 
@@ -163,8 +164,27 @@ def test_without_vllm_the_extra_is_named(
     teacher_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(InputError, match=r"pip install 'akd\[vllm\]'"):
+    with pytest.raises(InputError, match="an environment of its own"):
         load_vllm(teacher_folder)
+
+
+def test_it_is_opened_as_the_engine_of_a_task(
+    package: ModuleType, teacher_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AKD_DTYPE", "float32")
+    model, tokenizer = load_teacher(teacher_folder)
+    package.LLM = lambda **settings: LLM(model)  # type: ignore[attr-defined]
+    package.__version__ = "0.33.0"  # type: ignore[attr-defined]
+    engine = open_engine(VllmEngine(kind="vllm"), teacher_folder, text_tokens=10, batch_size=2)
+    assert (engine.layers, engine.chats, engine.ledger) == (0, (False, True), None)
+    expected = transformers_teacher(
+        model, tokenizer, prompt=PROMPT, text_tokens=10, batch_size=2, layers=[]
+    ).score(SENTENCES)
+    found = engine.score(PROMPT, SENTENCES, [])
+    np.testing.assert_allclose(found.log_probabilities, expected.log_probabilities, atol=1e-4)
+    assert engine.decides()["vllm"] == "0.33.0"
+    with pytest.raises(InputError, match="leaves no room for 10 of an article"):
+        engine.teacher(PROMPT.model_copy(update={"instruction": "News. " * 250}), [])
 
 
 @pytest.mark.gpu

@@ -1,0 +1,47 @@
+"""Who the teacher is asked through (`label.engine` of params.yaml)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TransformersEngine(_Frozen):
+    """The pair's teacher on this machine, with its hidden states."""
+
+    kind: Literal["transformers"]
+
+
+class VllmEngine(_Frozen):
+    """The pair's teacher in vLLM on this machine; it gives no hidden states."""
+
+    kind: Literal["vllm"]
+
+
+class OpenAIEngine(_Frozen):
+    """A model behind an OpenAI-compatible server; it gives no hidden states.
+
+    The pair's teacher lends its tokenizer, which says how much of an article is read, and is what
+    a pruned student is cut out of. `chat` asks /chat/completions, else /completions. The budgets
+    are for one stage; `price` is of a million prompt tokens. The key is in OPENAI_API_KEY.
+    """
+
+    kind: Literal["openai"]
+    base_url: str
+    model: str
+    chat: bool
+    top_log_probabilities: Positive
+    concurrency: Positive
+    token_budget: Positive
+    cost_budget: Annotated[float, Field(gt=0)]
+    price: Annotated[float, Field(ge=0)]
+    timeout: Annotated[float, Field(gt=0)]
+    retries: Annotated[int, Field(ge=0)]
+
+
+Engine = Annotated[TransformersEngine | VllmEngine | OpenAIEngine, Field(discriminator="kind")]
