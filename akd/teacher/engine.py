@@ -21,6 +21,7 @@ from akd.teacher.ledger import Ledger
 from akd.teacher.store import ScoreStore, file_hashes, open_store, score_all
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
 
+_CODE = 1  # raise it with any change of code after which a text gets other scores
 _PAID_SHARD = 64  # answers of a paid server that an interruption can cost
 
 
@@ -62,7 +63,7 @@ class OpenEngine:
 
     def store(self, prompt: Prompt, layers: Sequence[int]) -> ScoreStore:
         """Open the store of what this engine says under a prompt."""
-        asked = {"prompt": prompt.model_dump(mode="json"), "layers": list(layers)}
+        asked = {"code": _CODE, "prompt": prompt.model_dump(mode="json"), "layers": list(layers)}
         return open_store({**self.decides(), **asked})
 
     def score(self, prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:

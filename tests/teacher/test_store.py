@@ -135,7 +135,9 @@ def test_the_fingerprint_follows_everything_that_decides(
         others.add(found())
     tiny_model("llama", seed=1).save_pretrained(teacher_folder)
     others.add(found())
-    assert len(others - {first}) == 8
+    monkeypatch.setattr(engine, "_CODE", 99)
+    others.add(found())
+    assert len(others - {first}) == 9
 
 
 def test_the_batch_size_decides_where_every_batch_is_filled(
