@@ -1,7 +1,9 @@
 """What many tests share: tiny random models of real architectures, a tokenizer, small tables."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -22,6 +24,9 @@ from transformers import (
 
 from akd.prompts.template import Prompt
 from akd.records import ARTICLE, CLEAN
+
+if TYPE_CHECKING:
+    from tests.teacher.completion_server import CompletionServer
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).parent.parent
@@ -118,6 +123,17 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 def llama() -> PreTrainedModel:
     """A tiny LLaMA."""
     return tiny_model("llama")
+
+
+@pytest.fixture
+def server(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> Iterator["CompletionServer"]:
+    """A server that speaks the completion API of OpenAI, with a tiny LLaMA behind it."""
+    from tests.teacher.completion_server import serving  # it takes its prompt from here
+
+    with serving(llama, tokenizer) as running:
+        yield running
 
 
 @pytest.fixture

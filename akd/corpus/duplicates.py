@@ -29,14 +29,6 @@ class NearDuplicateIndex:
         """Return the number of the most similar text, or None if none is similar enough."""
         return self._nearest(self._hash(text))
 
-    def find_or_add(self, text: str) -> int | None:
-        """Return the number of the most similar text, or add the text and return None."""
-        minhash = self._hash(text)
-        found = self._nearest(minhash)
-        if found is None:
-            self._insert(minhash)
-        return found
-
     def _nearest(self, minhash: RMinHash) -> int | None:
         candidates = [(minhash.jaccard(self._hashes[i]), -i) for i in self._lsh.query(minhash)]
         best = max(candidates, default=(0.0, 0))

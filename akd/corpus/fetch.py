@@ -14,6 +14,7 @@ from akd.corpus.admission import admit
 from akd.corpus.sampling import digest
 from akd.corpus.sources import event_registry, files, huggingface, rss, wheel
 from akd.corpus.sources.row import Row
+from akd.corpus.verdicts import write_judged
 from akd.io import replacing
 from akd.records import ARTICLE, REJECTED
 from akd.sources import (
@@ -55,9 +56,8 @@ def fetch(
         InputError: if a source cannot be read.
     """
     with replacing(out) as aside:
-        for table in ("articles", "rejected"):
-            (aside / table).mkdir()
-        _write(pl.DataFrame(schema=_JUDGED), aside, 0)  # so that an empty table has its schema
+        # So that an empty table has its schema.
+        write_judged(pl.DataFrame(schema=_JUDGED), ARTICLE, aside, 0)
         number, read, written = 1, 0, 0
         for source in sources:
             with TemporaryDirectory(dir=aside) as scratch:
@@ -67,7 +67,7 @@ def fetch(
                 largest = _largest_digest(parts, max_articles_per_source)
                 for part in parts:
                     rows = _sampled(pl.read_parquet(part), largest, max_articles_per_source)
-                    written += _write(rows, aside, number)
+                    written += sum(write_judged(rows, ARTICLE, aside, number))
                     number += 1
         if read != written:
             raise RuntimeError(f"{out}: rows read are not kept + rejected")
@@ -133,15 +133,3 @@ def _sampled(rows: pl.DataFrame, largest: int | None, limit: int) -> pl.DataFram
         reason=pl.when(is_over).then(pl.lit("over_budget")).otherwise("reason"),
         detail=pl.when(is_over).then(pl.lit(detail)).otherwise("detail"),
     )
-
-
-def _write(rows: pl.DataFrame, out: Path, number: int) -> int:
-    """Write a shard of each table; return how many rows both have."""
-    is_kept = pl.col("reason") == ""
-    tables = {
-        "articles": rows.filter(is_kept).select(ARTICLE.names()),
-        "rejected": rows.filter(~is_kept).select(REJECTED.names()),
-    }
-    for name, table in tables.items():
-        table.write_parquet(out / name / f"part-{number:05d}.parquet", compression="zstd")
-    return sum(table.height for table in tables.values())

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import yaml
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.io import write_table
@@ -19,17 +17,9 @@ from akd.records import CLEAN, FILTERED
 from akd.teacher.folder import first_fault
 from stages import prompt, teacher_label
 from tests.conftest import ROOT, SENTENCES, article, clean_articles
-from tests.teacher.completion_server import KEY, MODEL, VOCABULARY, CompletionServer, serving
+from tests.teacher.completion_server import KEY, MODEL, VOCABULARY, CompletionServer
 
 TASK = Path("data/tasks/mine")
-
-
-@pytest.fixture
-def server(
-    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-) -> Iterator[CompletionServer]:
-    with serving(llama, tokenizer) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,20 +19,11 @@ from tests.teacher.completion_server import (
     VOCABULARY,
     CompletionServer,
     ledger,
-    serving,
     teacher_at,
 )
 
 CHAT = PLAIN.model_copy(update={"chat": True, "system": "Be brief."})
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
-
-
-@pytest.fixture
-def server(
-    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-) -> Iterator[CompletionServer]:
-    with serving(llama, tokenizer) as running:
-        yield running
 
 
 def beginnings(word: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -3,13 +3,12 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.prompts.calibration import Calibrator
@@ -23,7 +22,6 @@ from tests.teacher.completion_server import (
     PLAIN,
     CompletionServer,
     ledger,
-    serving,
     teacher_at,
 )
 
@@ -32,15 +30,6 @@ BARE = {"choices": [{"index": 0, "text": "x", "logprobs": None}], "usage": USAGE
 LOGITS = {"choices": [{"logprobs": {"top_logprobs": [{"a": 8.1}]}}], "usage": USAGE}
 HEAVY = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1, "b": -0.1}]}}], "usage": USAGE}
 UNCOUNTED = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1}]}}]}
-
-
-@pytest.fixture
-def server(
-    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-) -> Iterator[CompletionServer]:
-    """A server with a tiny LLaMA."""
-    with serving(llama, tokenizer) as running:
-        yield running
 
 
 def test_rate_limits_and_failures_are_waited_out(server: CompletionServer) -> None:

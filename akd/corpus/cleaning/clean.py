@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from akd.console import bar
 from akd.corpus.cleaning.deduplication import find_duplicates
 from akd.corpus.cleaning.preparation import Part, Preparation, prepare
+from akd.corpus.verdicts import write_judged
 from akd.io import replacing, table_shards
-from akd.records import CLEAN, REJECTED
+from akd.records import CLEAN
 
 ROWS_PER_PART = 2_000  # what a process holds at once
 PARTS_PER_SHARD = 10
@@ -82,9 +83,7 @@ def _column(paths: Sequence[Path], number: int) -> NDArray[np.uint32]:
 
 def _write(prepared: Sequence[Path], duplicates: pl.DataFrame, out: Path) -> tuple[int, int]:
     """Write kept and rejected rows, a few parts a shard; return how many there are of each."""
-    for name in ("articles", "rejected"):
-        (out / name).mkdir()
-    fit_before, counts = 0, [0, 0]
+    fit_before, kept, rejected = 0, 0, 0
     for number, paths in enumerate(_groups(prepared)):
         rows = pl.concat([pl.read_parquet(path) for path in paths])
         is_fit = pl.col("reason") == ""
@@ -96,15 +95,9 @@ def _write(prepared: Sequence[Path], duplicates: pl.DataFrame, out: Path) -> tup
             pl.coalesce("reason_right", "reason").alias("reason"),
             pl.coalesce("detail_right", "detail").alias("detail"),
         )
-        tables = {
-            "articles": judged.filter(is_fit).select(CLEAN.names()),
-            "rejected": judged.filter(~is_fit).select(REJECTED.names()),
-        }
-        for position, (name, table) in enumerate(tables.items()):
-            path = out / name / f"part-{number:05d}.parquet"
-            table.write_parquet(path, compression="zstd")
-            counts[position] += table.height
-    return counts[0], counts[1]
+        counts = write_judged(judged, CLEAN, out, number)
+        kept, rejected = kept + counts[0], rejected + counts[1]
+    return kept, rejected
 
 
 def _groups(paths: Sequence[Path]) -> Iterator[tuple[Path, ...]]:

@@ -12,9 +12,10 @@ import polars as pl
 
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.sampling import balanced_sample
+from akd.corpus.verdicts import write_judged
 from akd.errors import InputError
 from akd.io import replacing, table_shards
-from akd.records import CLEAN, FILTERED, REJECTED, RELEVANCE
+from akd.records import CLEAN, FILTERED, RELEVANCE
 from akd.task import Example
 
 
@@ -63,7 +64,8 @@ def filter_articles(
         start = written = 0
         for number, pair in enumerate(shards):
             rows = _scored(*pair)
-            written += _write(rows, verdicts.slice(start, rows.height), aside, number)
+            told = verdicts.slice(start, rows.height).select("reason", "detail")
+            written += write_judged(rows.with_columns(told), FILTERED, aside, number)[0]
             start += rows.height
     if start != verdicts.height or written != kept:
         raise RuntimeError(f"{clean}: rows in are not kept + rejected")
@@ -146,15 +148,3 @@ def _nothing_is_kept(verdicts: pl.DataFrame) -> str:
         f"the filter keeps no article ({told}): lower filter.domain.threshold or "
         "filter.signal.threshold, or correct the keywords of the task"
     )
-
-
-def _write(rows: pl.DataFrame, verdicts: pl.DataFrame, out: Path, number: int) -> int:
-    """Write a shard of each table; return how many rows are kept."""
-    judged = rows.with_columns(verdicts.select("reason", "detail"))
-    is_kept = pl.col("reason") == ""
-    kept = judged.filter(is_kept).select(FILTERED.names())
-    rejected = judged.filter(~is_kept).select(REJECTED.names())
-    for name, table in (("articles", kept), ("rejected", rejected)):
-        (out / name).mkdir(exist_ok=True)
-        table.write_parquet(out / name / f"part-{number:05d}.parquet", compression="zstd")
-    return kept.height
