@@ -1,172 +1,24 @@
 """The typed mirror of params.yaml: frozen, nothing extra, no defaults (DVC could not see them)."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from akd.engines import Engine
 from akd.errors import InputError
-from akd.pairs import Pair
-from akd.scorers import EmbeddingParams, Expansion, NliParams, QuestionParams, Scorer
-
-Share = Annotated[float, Field(gt=0, le=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FetchParams(_Frozen):
-    """How much to fetch."""
-
-    max_articles_per_source: Positive
+from akd.specs.adapters import LoraAdapter, Quantization
+from akd.specs.base import Frozen
+from akd.specs.corpus import CleanParams, FetchParams
+from akd.specs.distillation import DistillParams, OptimizerParams
+from akd.specs.evaluation import EvaluateParams, SignalParams
+from akd.specs.labels import LabelParams
+from akd.specs.pairs import Pair
+from akd.specs.prompts import PromptParams
+from akd.specs.relevance import FilterParams
 
 
-class DuplicateParams(_Frozen):
-    """When two texts are near duplicates: estimated Jaccard index of their shingles."""
-
-    permutations: Positive
-    shingle: Positive
-    similarity: Share
-
-
-class LanguageParams(_Frozen):
-    """Who detects the language, on how many characters, and when the cascade trusts fastText."""
-
-    backend: Literal["langdetect", "cascade", "fasttext"]
-    characters: Positive
-    sure: Probability
-
-
-class CleanParams(_Frozen):
-    """What an article must be to be kept."""
-
-    min_characters: Positive
-    max_characters: Positive
-    languages: list[str]
-    language: LanguageParams
-    duplicates: DuplicateParams
-
-
-class FilterParams(_Frozen):
-    """The two steps of relevance, and what stays out of training."""
-
-    expansion: Expansion
-    domain: Scorer
-    signal: Scorer
-    embedding: EmbeddingParams
-    nli: NliParams
-    question: QuestionParams
-    reference_articles: Positive
-    held_out_similarity: Share
-    max_articles: Positive
-
-
-class Calibration(_Frozen):
-    """From scores to probabilities; `strengths` and `weights` are the candidates of an average."""
-
-    kind: Literal["none", "batch", "shots_probe", "auto"]
-    articles: Positive
-    layers: list[Share] = Field(min_length=1)
-    strengths: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    weights: list[Annotated[float, Field(ge=0)]] = Field(min_length=1)
-    temperature: Annotated[float, Field(gt=0)]
-
-
-class PromptParams(_Frozen):
-    """The search for the teacher's prompt, and its calibration."""
-
-    shots: Annotated[int, Field(ge=0)]
-    unlabelled: Positive
-    budget: Positive
-    beam: Positive
-    mutual_information_weight: Annotated[float, Field(ge=0)]
-    calibration: Calibration
-
-
-class LabelParams(_Frozen):
-    """How the teacher labels, and through which engine it is asked."""
-
-    engine: Engine
-    article_tokens: Positive
-    batch_size: Positive
-    shard_articles: Positive
-
-
-class LoraAdapter(_Frozen):
-    """LoRA (Hu et al. 2022) on the named linear layers, or on `all-linear`."""
-
-    kind: Literal["lora"]
-    r: Positive
-    alpha: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    targets: Literal["all-linear"] | list[str]
-
-
-class Quantization(_Frozen):
-    """`nf4`: the student's linear layers in 4-bit NormalFloat, double quantised (QLoRA)."""
-
-    kind: Literal["none", "nf4"]
-
-
-class OptimizerParams(_Frozen):
-    """AdamW and its schedule, the same in every phase."""
-
-    learning_rate: Annotated[float, Field(gt=0)]
-    schedule: Literal["constant", "linear", "cosine"]
-    warmup: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    max_gradient_norm: Annotated[float, Field(gt=0)]
-    batch_size: Positive
-
-
-class Phase(_Frozen):
-    """One phase: the adapter it starts from, its targets, and the easiest share of articles."""
-
-    init_from: str
-    targets: Literal["coarse", "classes"]
-    share: Share
-    epochs: Positive
-    temperature: Annotated[float, Field(gt=0)]
-
-
-class DistillParams(_Frozen):
-    """The phases, from simple to complex."""
-
-    student_prompt: Literal["bare", "same"]
-    readout: Literal["pooled", "label_words"]
-    final: str
-    phases: dict[str, Phase] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _chained(self) -> Self:
-        for name, phase in self.phases.items():
-            if phase.init_from not in {"student", *self.phases} or phase.init_from == name:
-                raise ValueError(f"{name} starts from the unknown phase {phase.init_from!r}")
-        if self.final not in self.phases:
-            raise ValueError(f"final is {self.final!r}, which is no phase")
-        return self
-
-
-class EvaluateParams(_Frozen):
-    """Bins of the calibration error, resamples and confidence of the intervals."""
-
-    bins: Positive
-    resamples: Positive
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-
-
-class SignalParams(_Frozen):
-    """How many newest articles become alerts."""
-
-    articles: Positive
-
-
-class Params(_Frozen):
+class Params(Frozen):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0)]

@@ -16,7 +16,7 @@ from pydantic import (
 
 from akd.errors import InputError
 from akd.io import read_json_lines
-from akd.sources import Domain, Source
+from akd.specs.sources import Domain, Source
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from akd.corpus.sources import wheel
 from akd.records import ARTICLE
-from akd.sources import WheelSource
+from akd.specs.sources import WheelSource
 from akd.task import load_task
 
 SENTENCES = 16  # about the length of a news article

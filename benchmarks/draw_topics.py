@@ -13,7 +13,7 @@ from akd.corpus.sampling import digest
 from akd.corpus.sources import wheel
 from akd.io import read_table, write_json_lines
 from akd.records import CLEAN
-from akd.sources import Collection, WheelSource
+from akd.specs.sources import Collection, WheelSource
 from akd.task import load_task
 
 TASK = Path("data/tasks/bbc-topics")

@@ -1,15 +1,12 @@
 """The modules of akd/ that a file reaches through its imports, found in its syntax tree."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-EXEMPT = {
-    "akd/params.py",
-    "akd/pairs.py",
-    "akd/engines.py",
-    "akd/scorers.py",
-}  # their values are tracked as params of the stage
+_TRACKED = re.compile(r"akd/(params|specs/(?!sources)\w+)\.py")
+"""Their values are tracked as params of the stage; those of sources.py stand in task.yaml."""
 
 
 def closure(script: Path, root: Path) -> set[str]:
@@ -19,7 +16,7 @@ def closure(script: Path, root: Path) -> set[str]:
     while waiting:
         path = waiting.pop()
         name = path.relative_to(root).as_posix()
-        if name in found or name in EXEMPT:
+        if name in found or _TRACKED.fullmatch(name):
             continue
         found.add(name)
         waiting.extend(imports(path, root))

@@ -25,8 +25,7 @@ FLOORS = [
     {"task", "records"},
     {"io", "console"},
     {"params"},
-    {"scorers"},
-    {"pairs", "engines", "sources"},
+    {"specs"},
     {"wheels"},
     {"errors"},
 ]

@@ -10,7 +10,7 @@ import pytest
 from akd import wheels
 from akd.corpus.sources import wheel
 from akd.errors import InputError
-from akd.sources import Collection, WheelSource
+from akd.specs.sources import Collection, WheelSource
 
 
 class _Evil:

@@ -17,7 +17,7 @@ from akd.corpus.sources.row import Row
 from akd.corpus.verdicts import write_judged
 from akd.io import replacing
 from akd.records import ARTICLE, REJECTED
-from akd.sources import (
+from akd.specs.sources import (
     Domain,
     EventRegistrySource,
     FilesSource,

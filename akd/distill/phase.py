@@ -21,9 +21,10 @@ from akd.models import adapters
 from akd.models.scoring import context_of
 from akd.models.student import READOUT, Readout, load_readout, save_readout
 from akd.models.truncation import check_room
-from akd.params import LoraAdapter, OptimizerParams, Phase
 from akd.prompts.reading import Reading, save_reading
 from akd.records import FILTERED, SIGNAL
+from akd.specs.adapters import LoraAdapter
+from akd.specs.distillation import OptimizerParams, Phase
 
 _STATES_BATCH = 16  # articles in one forward pass of the untrained student
 

@@ -13,7 +13,7 @@ from transformers import Trainer, TrainingArguments
 
 from akd.errors import InputError
 from akd.models.batching import pad_right
-from akd.params import OptimizerParams
+from akd.specs.distillation import OptimizerParams
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From class logits (batch, labels) and targets (batch, targets) to a scalar."""

@@ -7,15 +7,15 @@ from pathlib import Path
 import polars as pl
 from transformers import PreTrainedTokenizerBase
 
-from akd.engines import Engine
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.metrics import Floats
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.evaluate.resources import folder_mb, rate
 from akd.models.truncation import excerpts
-from akd.params import Quantization
 from akd.prompts import store
 from akd.prompts.reading import Reading
+from akd.specs.adapters import Quantization
+from akd.specs.engines import Engine
 from akd.teacher.engine import OpenEngine, open_engine
 
 Resources = dict[str, float]

@@ -15,8 +15,8 @@ from akd.models import adapters
 from akd.models.batching import batches_by_length, pad_right
 from akd.models.load import load_model, load_tokenizer
 from akd.models.student import READOUT, Readout, load_readout
-from akd.params import Quantization
 from akd.prompts.reading import Reading, load_reading
+from akd.specs.adapters import Quantization
 
 
 @dataclass(frozen=True)

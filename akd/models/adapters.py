@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from akd.errors import InputError
 from akd.io import write_text
-from akd.params import LoraAdapter
+from akd.specs.adapters import LoraAdapter
 
 EMPTY = "empty.json"
 """Marks the folder `student`: an adapter that has not begun."""

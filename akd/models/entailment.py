@@ -10,7 +10,7 @@ from akd.console import bar
 from akd.corpus.relevance.scores import GroupLogits, Groups, Logits, absolute
 from akd.errors import InputError
 from akd.models.load import compute_dtype, device
-from akd.pairs import HubModel, LocalModel
+from akd.specs.pairs import HubModel, LocalModel
 
 _SMALLEST = 1e-6  # a probability of 0 or 1 has no log-odds
 

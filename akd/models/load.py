@@ -15,7 +15,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from akd.errors import InputError
-from akd.params import Quantization
+from akd.specs.adapters import Quantization
 
 # The bars of long stages are our own; those of the library count weights.
 disable_progress_bar()

@@ -16,8 +16,7 @@ from akd.models.embedding import MiddleLayerEmbedder
 from akd.models.entailment import entailment_logits
 from akd.models.load import load_teacher
 from akd.models.questions import question_logits
-from akd.params import FilterParams
-from akd.scorers import EmbeddingParams, ScorerKind
+from akd.specs.relevance import EmbeddingParams, FilterParams, ScorerKind
 
 Step = Literal["domain", "signal"]
 

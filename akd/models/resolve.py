@@ -14,7 +14,7 @@ from akd.errors import InputError
 from akd.io import replacing
 from akd.models.architecture import keep_blocks
 from akd.models.load import load_tokenizer
-from akd.pairs import HubModel, LocalModel, PrunedModel, WheelModel
+from akd.specs.pairs import HubModel, LocalModel, PrunedModel, WheelModel
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 

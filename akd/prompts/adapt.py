@@ -9,12 +9,12 @@ from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
-from akd.params import Calibration
 from akd.prompts import calibration as calibrations
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Prompt, tells_apart
 from akd.records import Scores
+from akd.specs.prompts import Calibration
 from akd.task import PromptSeeds, Task
 
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]

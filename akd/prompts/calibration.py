@@ -23,8 +23,8 @@ from scipy.stats import sem
 from sklearn.linear_model import LogisticRegression
 
 from akd.errors import InputError
-from akd.params import Calibration
 from akd.records import Scores
+from akd.specs.prompts import Calibration
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ import pytest
 from akd.corpus.sources import event_registry
 from akd.corpus.sources.row import Row
 from akd.errors import InputError
-from akd.sources import Domain, EventRegistrySource, Query
+from akd.specs.sources import Domain, EventRegistrySource, Query
 
 SOURCE = EventRegistrySource(kind="event_registry", name="er", domains=["floods"])
 KEY = "7d0e5a3c-made-up-key-41f9"

@@ -12,7 +12,7 @@ import pytest
 
 from akd.corpus.sources import event_registry
 from akd.errors import InputError
-from akd.sources import Domain
+from akd.specs.sources import Domain
 from tests.conftest import ROOT
 from tests.corpus.event_registry_server import (
     KEY,
@@ -28,7 +28,7 @@ from tests.corpus.event_registry_server import (
 READ = """
 import json, pathlib, sys
 from akd.corpus.sources import event_registry
-from akd.sources import Domain, EventRegistrySource
+from akd.specs.sources import Domain, EventRegistrySource
 source, domain = map(json.loads, sys.argv[1:3])
 domains = {"floods": Domain.model_validate(domain)}
 list(event_registry.read(EventRegistrySource(**source), domains, pathlib.Path(sys.argv[3])))

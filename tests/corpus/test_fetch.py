@@ -11,7 +11,7 @@ from akd.corpus.fetch import fetch
 from akd.errors import InputError
 from akd.io import read_table
 from akd.records import ARTICLE, REJECTED
-from akd.sources import FilesSource
+from akd.specs.sources import FilesSource
 
 COLUMNS = {"text": "body"}
 

@@ -13,7 +13,7 @@ from datasets.exceptions import DatasetNotFoundError
 from akd.corpus.sources import huggingface
 from akd.corpus.sources.row import Row
 from akd.errors import InputError
-from akd.sources import HuggingFaceSource
+from akd.specs.sources import HuggingFaceSource
 
 FRAME = pl.DataFrame({"body": ["one", None, "drei"], "nr": [7, 8, 9], "x": [1, 2, 3]})
 

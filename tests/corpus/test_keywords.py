@@ -15,7 +15,7 @@ from akd.corpus.relevance.keywords import (
     write_keywords,
 )
 from akd.corpus.relevance.mining import mine
-from akd.sources import Domain
+from akd.specs.sources import Domain
 from akd.task import load_domains
 
 FIRES = [f"The bushfire near town {n}: firefighters met thick smoke" for n in "abcdefgh"]

@@ -11,7 +11,7 @@ import pytest
 from akd.corpus.sources import rss
 from akd.corpus.sources.row import Row
 from akd.errors import InputError
-from akd.sources import RssSource
+from akd.specs.sources import RssSource
 
 RSS = """<?xml version="1.0" encoding="utf-8"?>
 <rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel>

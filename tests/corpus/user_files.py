@@ -5,7 +5,7 @@ from pathlib import Path
 
 from akd.corpus.sources import files
 from akd.corpus.sources.row import Row
-from akd.sources import FilesSource
+from akd.specs.sources import FilesSource
 
 
 def read_files(folder: Path, *paths: str, **columns: str) -> list[Row]:

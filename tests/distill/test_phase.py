@@ -15,9 +15,10 @@ from akd.distill.trainer import train
 from akd.errors import InputError
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
-from akd.params import LoraAdapter, OptimizerParams, Phase, Quantization
 from akd.prompts.reading import Reading
 from akd.records import SIGNAL
+from akd.specs.adapters import LoraAdapter, Quantization
+from akd.specs.distillation import OptimizerParams, Phase
 from tests.conftest import PROMPT, SENTENCES, article, clean_articles, tiny_model
 
 LABELS = ["risk", "caution", "safe"]

@@ -10,7 +10,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from akd.errors import InputError
 from akd.models import adapters
 from akd.models.load import load_model
-from akd.params import LoraAdapter, Quantization
+from akd.specs.adapters import LoraAdapter, Quantization
 from tests.conftest import tiny_model
 
 LORA = LoraAdapter(kind="lora", r=4, alpha=8, dropout=0.0, targets="all-linear")

@@ -8,8 +8,8 @@ import torch
 from akd.errors import InputError
 from akd.models.load import compute_dtype, load_model, load_teacher
 from akd.models.resolve import resolve
-from akd.pairs import HubModel, LocalModel, PrunedModel
-from akd.params import Quantization
+from akd.specs.adapters import Quantization
+from akd.specs.pairs import HubModel, LocalModel, PrunedModel
 
 PLAIN = Quantization(kind="none")
 

@@ -19,8 +19,8 @@ from akd.errors import InputError
 from akd.models.entailment import entailment_logits
 from akd.models.questions import question_logits
 from akd.models.relevance import logits_of
-from akd.pairs import HubModel, LocalModel
-from akd.params import FilterParams
+from akd.specs.pairs import HubModel, LocalModel
+from akd.specs.relevance import FilterParams
 from tests.conftest import ROOT, SENTENCES
 
 GROUPS = {"disaster": ["storm", "fire"], "joy": ["festival", "music"]}

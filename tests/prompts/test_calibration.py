@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from akd.errors import InputError
-from akd.params import Calibration
 from akd.prompts import store
 from akd.prompts.calibration import class_log_probabilities, fit, select
 from akd.records import Scores
+from akd.specs.prompts import Calibration
 from tests.conftest import PROMPT
 
 GRID = {

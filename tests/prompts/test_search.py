@@ -9,12 +9,12 @@ import yaml
 from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
-from akd.params import Calibration
 from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Prompt
 from akd.records import Scores
+from akd.specs.prompts import Calibration
 from akd.task import PromptSeeds, Task
 from tests.conftest import ROOT
 

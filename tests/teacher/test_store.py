@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from akd.engines import TransformersEngine
 from akd.errors import InputError
 from akd.io import resume_folder
 from akd.models.load import load_teacher
 from akd.records import Scores
+from akd.specs.engines import TransformersEngine
 from akd.teacher import engine
 from akd.teacher.engine import Teacher, open_engine, transformers_teacher
 from akd.teacher.store import ScoreStore, fingerprint, score_all

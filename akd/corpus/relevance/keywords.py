@@ -8,7 +8,7 @@ import yaml
 
 from akd.io import read_json_lines, replacing, write_json_lines, write_text
 from akd.records import KEYWORD
-from akd.sources import Domain
+from akd.specs.sources import Domain
 
 FILE = "keywords.jsonl"
 

@@ -24,7 +24,7 @@ from akd.corpus.sources.event_registry_service import Service
 from akd.corpus.sources.row import Row, unreadable
 from akd.errors import InputError
 from akd.io import write_text
-from akd.sources import Domain, EventRegistrySource, Query
+from akd.specs.sources import Domain, EventRegistrySource, Query
 
 _PAGE_SIZE = 100  # the most that the service gives at once; a page costs the same however full
 

@@ -10,7 +10,7 @@ from akd.corpus.sources.location import below
 from akd.corpus.sources.row import Row
 from akd.corpus.sources.table import Table
 from akd.errors import InputError
-from akd.sources import FilesSource
+from akd.specs.sources import FilesSource
 
 _TEXT_KINDS = (".csv", ".jsonl", ".ndjson")
 

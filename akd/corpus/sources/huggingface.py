@@ -9,7 +9,7 @@ from akd.corpus.sources.location import below
 from akd.corpus.sources.row import Row
 from akd.corpus.sources.table import Table
 from akd.errors import InputError
-from akd.sources import HuggingFaceSource
+from akd.specs.sources import HuggingFaceSource
 
 
 def read(source: HuggingFaceSource, folder: Path) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from urllib3.util import Retry
 
 from akd.corpus.sources.row import Row, unreadable
 from akd.errors import InputError
-from akd.sources import RssSource
+from akd.specs.sources import RssSource
 
 _RETRIES = 4  # after no answer, 429 and 5xx
 _BACKOFF_SECONDS = 0.5  # doubled from try to try, where the server names no time

@@ -7,7 +7,7 @@ from typing import Any
 
 from akd.corpus.sources.row import Row, unreadable
 from akd.errors import InputError
-from akd.sources import FilesSource, HuggingFaceSource
+from akd.specs.sources import FilesSource, HuggingFaceSource
 
 _EMPTY = {"title": "", "text": "", "published": ""}
 _TEXT_FIELDS = {"id", "title", "text"}

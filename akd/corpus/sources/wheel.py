@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from akd import wheels
 from akd.errors import InputError
-from akd.sources import Collection, WheelSource
+from akd.specs.sources import Collection, WheelSource
 
 Story = tuple[str, str]
 """Title and text of one article."""

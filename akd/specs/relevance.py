@@ -2,21 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from akd.pairs import HubModel, LocalModel
-
-Positive = Annotated[int, Field(gt=0)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from akd.specs.base import Frozen, Positive, Share
+from akd.specs.pairs import HubModel, LocalModel
 
 ScorerKind = Literal["keywords", "embedding", "nli", "teacher"]
 
 
-class Expansion(_Frozen):
+class Expansion(Frozen):
     """Who adds keywords to the task's own, and how many to each domain.
 
     `mined`: phrases of at most `words` words, from a sample of the articles; `teacher`: what it
@@ -31,21 +25,21 @@ class Expansion(_Frozen):
     temperature: Annotated[float, Field(gt=0)]
 
 
-class Scorer(_Frozen):
+class Scorer(Frozen):
     """Who scores a step of the filter; articles below the threshold are dropped."""
 
     kind: ScorerKind
     threshold: Annotated[float, Field(ge=0, le=1)]
 
 
-class EmbeddingParams(_Frozen):
+class EmbeddingParams(Frozen):
     """Scorer `embedding`: the mean state at a relative depth of the teacher."""
 
     depth: Annotated[float, Field(gt=0, le=1)]
     tokens: Positive
 
 
-class NliParams(_Frozen):
+class NliParams(Frozen):
     """Scorer `nli`: a model for natural language inference; `{}` is the name of the group."""
 
     model: Annotated[HubModel | LocalModel, Field(discriminator="kind")]
@@ -53,9 +47,23 @@ class NliParams(_Frozen):
     signal_hypothesis: str
 
 
-class QuestionParams(_Frozen):
+class QuestionParams(Frozen):
     """Scorer `teacher`: what it is asked of a text; `{name}` and `{phrases}` are of the group."""
 
     domain: str
     signal: str
     tokens: Positive
+
+
+class FilterParams(Frozen):
+    """The two steps of relevance, and what stays out of training."""
+
+    expansion: Expansion
+    domain: Scorer
+    signal: Scorer
+    embedding: EmbeddingParams
+    nli: NliParams
+    question: QuestionParams
+    reference_articles: Positive
+    held_out_similarity: Share
+    max_articles: Positive
