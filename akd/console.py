@@ -1,6 +1,7 @@
 """What a person sees while a stage runs: progress bars, and errors as one sentence."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -28,10 +29,10 @@ def progress(
     yield from tqdm(items, desc=description, unit=unit, total=total, mininterval=interval)
 
 
-def bar(*, description: str, unit: str, total: int) -> "tqdm[Any]":
+def bar(*, description: str, unit: str, total: int, shown: bool = True) -> "tqdm[Any]":
     """Return a bar that the caller advances by hand, for work whose steps differ in size."""
     interval = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, desc=description, unit=unit, mininterval=interval)
+    return tqdm(total=total, desc=description, unit=unit, mininterval=interval, disable=not shown)
 
 
 def workers() -> int:
@@ -52,12 +53,20 @@ def say(text: str) -> None:
 
 
 def guard(command: Callable[[], None]) -> None:
-    """Run a command; an `InputError` becomes one sentence and exit code 2."""
+    """Run a command; an `InputError` becomes one sentence and exit code 2.
+
+    SIGTERM ends it like Ctrl-C: folders that were being written are removed, what is finished is
+    kept, and the exit code is 130.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted: run the same again, it goes on from what is kept", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def run(main: Callable[..., None]) -> None:

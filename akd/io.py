@@ -1,5 +1,6 @@
 """Atomic reading and writing: Parquet tables in shards, JSON, JSON lines, safetensors."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,21 @@ def resume_folder() -> Path:
     temporary folder.
     """
     return Path(os.environ.get("DVC_ROOT", ".")) / ".akd"
+
+
+def file_hashes(folder: Path, pattern: str) -> dict[str, str]:
+    """Return the SHA-256 of each file of a folder that the pattern names, under its path there."""
+    hashes = {}
+    for file in sorted(path for path in folder.glob(pattern) if path.is_file()):
+        with file.open("rb") as content:
+            name = file.relative_to(folder).as_posix()
+            hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return hashes
+
+
+def fingerprint(ingredients: Mapping[str, Any]) -> str:
+    """Return a hash of everything that decides a result, as plain JSON values."""
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @contextmanager

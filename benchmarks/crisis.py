@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from akd import params
 from akd.corpus.examples import with_texts
 from akd.corpus.sampling import sample
-from akd.distill.phase import read_lessons, run_phase
+from akd.distill.lessons import Lessons, lessons_of, read_lessons
+from akd.distill.phase import run_phase
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
@@ -106,7 +107,7 @@ def _student(
     """Teach a student what this teacher says; return accuracies of it and of TF-IDF."""
     settings, task = params.load(), load_task(TASK / "task.yaml")
     frame, _ = signals(lessons["id"].to_list(), scores, calibrator, task.label_names)
-    taught = frame.join(lessons.select("id", "text"), on="id", how="left", maintain_order="left")
+    taught = lessons_of(lessons, frame)
     folder = DATA / "models" / "student"
     reading = reading_of(
         DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
@@ -117,15 +118,16 @@ def _student(
             run_phase(
                 load_model(folder, settings.quantization),
                 load_tokenizer(folder),
-                taught,
+                Lessons(taught, states=None),
                 phase,
+                settings.distill,
                 reading=reading,
-                readout=settings.distill.readout,
                 coarse_groups=task.coarse_groups,
                 adapter=settings.adapter,
                 optimizer=settings.optimizer,
                 start=Path(scratch) / phase.init_from,
                 out=Path(scratch) / name,
+                checkpoints=Path(scratch) / "checkpoints",
                 seed=settings.seed,
             )
         final = Path(scratch) / settings.distill.final

@@ -2,41 +2,58 @@
 
 from typing import Annotated
 
-import polars as pl
 import typer
+from accelerate import PartialState
 
 from akd import console, params
 from akd.console import PathOption
-from akd.distill.phase import read_lessons, run_phase, summary
+from akd.distill.lessons import lessons_for
+from akd.distill.phase import run_phase, summary
+from akd.distill.progress import checkpoints_folder
 from akd.io import write_csv, write_json
-from akd.models.load import load_model, load_tokenizer
+from akd.models.load import compute_dtype, load_model, load_tokenizer
 from akd.prompts.reading import reading_of
 from akd.task import load_task
+
+_DECIDES = {"seed", "adapter", "quantization", "optimizer", "distill", "label"}
 
 
 def main(
     phase: Annotated[str, typer.Option()],
     task: PathOption, filtered: PathOption, signals: PathOption, prompt: PathOption,
-    student: PathOption, start: PathOption, out: PathOption, metrics: PathOption, plot: PathOption,
+    student: PathOption, start: PathOption, out: PathOption, metrics: PathOption,
+    plot: PathOption, domains: PathOption,
 ) -> None:  # fmt: skip
     """Train the named phase from the adapter in `start`."""
-    settings = params.load()
+    settings, goal = params.load(), load_task(task)
+    spec = settings.distill.phases[phase]
     result = run_phase(
         load_model(student, settings.quantization),
         load_tokenizer(student),
-        read_lessons(filtered, signals),
-        settings.distill.phases[phase],
+        lessons_for(spec, filtered, signals, goal.label_names),
+        spec,
+        settings.distill,
         reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
-        readout=settings.distill.readout,
-        coarse_groups=load_task(task).coarse_groups,
+        coarse_groups=goal.coarse_groups,
         adapter=settings.adapter,
         optimizer=settings.optimizer,
         start=start,
         out=out,
+        checkpoints=checkpoints_folder(
+            {
+                "dtype": str(compute_dtype()),
+                "processes": PartialState().num_processes,
+                **settings.model_dump(mode="json", include=_DECIDES),
+                "phase": spec.model_dump(mode="json"),
+            },
+            [filtered, signals, prompt, student, start],
+        ),
         seed=settings.seed,
     )
-    write_json(metrics, summary(result))
-    write_csv(plot, pl.DataFrame(result.curve))
+    if PartialState().is_main_process:
+        write_json(metrics, summary(result))
+        write_csv(plot, result.curve)
+        write_csv(domains, result.domains)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import numpy as np
 from akd import console, params
 from akd.console import PathOption
 from akd.corpus.examples import with_texts
-from akd.distill.phase import read_lessons
+from akd.distill.lessons import read_lessons
 from akd.evaluate import compare
 from akd.evaluate.contestants import Resources, contest
 from akd.evaluate.resources import peak_gib

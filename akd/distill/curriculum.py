@@ -1,25 +1,71 @@
 """Curriculum: which articles a phase learns from, and what it learns about them."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from akd.specs.distillation import Difficulty
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
+
+_RANK_OFFSET = 60  # the constant of reciprocal rank fusion (Cormack et al. 2009)
 
 
-def easiest(signals: pl.DataFrame, share: float) -> pl.DataFrame:
-    """Return the share of the articles of which the teacher is surest, by entropy, in id order.
+def difficulty(
+    kind: Difficulty, lessons: pl.DataFrame, student_losses: Callable[[], Floats], seed: int
+) -> Floats:
+    """Return how hard each article is (n,); what is hard comes late.
 
-    The buckets are cumulative: what is easy stays when harder articles join ([POCL]).
+    Args:
+        kind: `entropy`, `margin` and `length` are of the teacher's signals and of the text;
+            `student_loss` is what the student gets wrong before the phase, in nats;
+            `reciprocal_rank` fuses the ranks of entropy and student loss ([POCL]); `random` is the
+            ablation: the same number of articles, whichever.
+        lessons: articles with signals, in id order.
+        student_losses: computes the losses (n,), and is only called by the kinds that need them.
+        seed: of `random`.
     """
-    wanted = math.ceil(share * signals.height)
-    return signals.sort("entropy", "id").head(wanted).sort("id")
+    match kind:
+        case "entropy":
+            return lessons["entropy"].to_numpy()
+        case "margin":
+            return 1.0 - lessons["margin"].to_numpy()
+        case "length":
+            return lessons["text"].str.len_chars().to_numpy().astype(np.float64)
+        case "student_loss":
+            return student_losses()
+        case "reciprocal_rank":
+            ranks = (rankdata(lessons["entropy"].to_numpy()), rankdata(student_losses()))
+            return np.asarray(-sum(1.0 / (_RANK_OFFSET + rank) for rank in ranks))
+        case "random":
+            return np.random.default_rng(seed).random(lessons.height)
 
 
-def group_probabilities(
-    probabilities: NDArray[np.float64], groups: Sequence[int]
-) -> NDArray[np.float64]:
+def bucket(hardness: Floats, ids: Sequence[str], start: float, end: float) -> Ints:
+    """Return the rows from one share to another of the articles sorted from easy to hard.
+
+    Buckets from 0 are cumulative: what is easy stays when harder articles join ([POCL]); others
+    are disjoint. Articles of equal hardness are sorted by id.
+
+    Args:
+        hardness: of each article (n,).
+        ids: of the articles (n,).
+        start, end: shares between 0 and 1; at least one article is in the bucket.
+
+    Returns:
+        Row numbers, rising.
+    """
+    order = np.lexsort((np.array(ids), hardness))
+    last = max(1, round(end * len(order)))
+    first = min(round(start * len(order)), last - 1)
+    return np.sort(order[first:last])
+
+
+def group_probabilities(probabilities: Floats, groups: Sequence[int]) -> Floats:
     """Sum class probabilities (n, labels) over groups of labels: the simpler task (n, groups)."""
     summed = np.zeros((len(probabilities), max(groups) + 1))
     for label, group in enumerate(groups):

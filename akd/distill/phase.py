@@ -1,40 +1,44 @@
 """One phase: from stored signals and the adapter before to the next adapter."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
-from peft import PeftModel
+from accelerate import PartialState
+from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from akd.distill.curriculum import easiest, group_probabilities
-from akd.distill.losses import group_logits, soft_cross_entropy
-from akd.distill.readout import article_states, fit_readout
+from akd.distill.curriculum import Floats, Ints, bucket, difficulty, group_probabilities
+from akd.distill.data import collator, dataset_of
+from akd.distill.lessons import Lessons, domains
+from akd.distill.objective import objective
+from akd.distill.progress import Progress
+from akd.distill.pupil import Pupil
+from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
-from akd.io import read_table, replacing
+from akd.io import replacing
 from akd.models import adapters
 from akd.models.scoring import context_of
-from akd.models.student import READOUT, Readout, load_readout, save_readout
+from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
-from akd.records import FILTERED, SIGNAL
 from akd.specs.adapters import LoraAdapter
-from akd.specs.distillation import OptimizerParams, Phase
-
-_STATES_BATCH = 16  # articles in one forward pass of the untrained student
+from akd.specs.distillation import DistillParams, OptimizerParams, Phase
 
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """Loss curve (step, loss in nats) and size of one phase."""
+    """Loss curve, log of the domains (empty without DDK), and the sizes of one phase."""
 
-    curve: list[dict[str, float]]
+    curve: pl.DataFrame
+    domains: pl.DataFrame
     articles: int
+    steps: int
+    optimizer: str
     trainable: int
     parameters: int
 
@@ -42,110 +46,116 @@ class PhaseResult:
 def run_phase(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    lessons: pl.DataFrame,
+    lessons: Lessons,
     phase: Phase,
+    settings: DistillParams,
     *,
     reading: Reading,
-    readout: Literal["pooled", "label_words"],
     coarse_groups: Sequence[int],
     adapter: LoraAdapter,
     optimizer: OptimizerParams,
     start: Path,
     out: Path,
+    checkpoints: Path,
     seed: int,
 ) -> PhaseResult:
-    """Train the adapter found in `start` on the phase's share of the lessons; write it to `out`.
+    """Train the adapter found in `start` on the phase's articles; write it to `out`.
 
     Args:
-        lessons: text and signals of the articles, see `lessons_of`.
-        readout: `pooled` classes are read off the mean state of the article (the first phase fits
-            that readout on all lessons); `label_words` off the head at the decision position.
+        settings: what all phases share.
         coarse_groups: for each label its group in the simpler task.
+        checkpoints: where an interrupted phase goes on; it is removed when the phase is done.
 
     Raises:
-        InputError: if prompt and article do not fit into the student's context.
+        InputError: if prompt and article do not fit into the student's context, or the loss is
+            no longer finite.
     """
     before, after = reading.around(tokenizer)
     check_room(before, reading.text_tokens, after, context_of(model.config))
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
-    chosen = easiest(lessons, phase.share)
+    table, progress = lessons.table, Progress()
+    probabilities = np.array(table["probabilities"].to_list())
+    groups = coarse_groups if phase.targets == "coarse" else None
+    targets = probabilities if groups is None else group_probabilities(probabilities, groups)
     language_model = adapters.attach(model, adapter, start, train=True)
-    beginning = _readout(readout, language_model, tokenizer, lessons, reading, start)
-    student = reading.student(language_model, tokenizer, beginning)
-    student.to(model.device).train()
-    probabilities = np.array(chosen["probabilities"].to_list())
-    coarse = phase.targets == "coarse"
-    curve = train(
-        student,
-        reading.encode(chosen["text"].to_list(), tokenizer),
-        group_probabilities(probabilities, coarse_groups) if coarse else probabilities,
-        partial(_loss, groups=coarse_groups if coarse else None, temperature=phase.temperature),
-        pad_token=int(tokenizer.pad_token_id),
-        epochs=phase.epochs,
+    pupil = Pupil(language_model, tokenizer, reading, table["text"].to_list())
+    if settings.readout == "pooled":
+        pupil.begin_reading(start, probabilities)
+    plan = _plan(pupil, table, phase, settings, targets, groups, optimizer, progress, seed)
+    effective = train(
+        pupil.classifier().train(),
+        dataset_of(pupil.sequences, targets, lessons.states),
+        objective(phase, settings.losses, groups),
+        plan.sampler,
+        progress,
+        ids=table["id"].to_list(),
+        collate=collator(pupil.pad_token),
         optimizer=optimizer,
         seed=seed,
+        checkpoints=checkpoints,
     )
-    with replacing(out) as aside:
-        adapters.save(language_model, aside)
-        if beginning is not None:
-            save_readout(beginning, aside)
-        save_reading(reading, aside)
+    if PartialState().is_main_process:
+        _save(pupil, reading, out)
+        shutil.rmtree(checkpoints, ignore_errors=True)
     trainable, parameters = adapters.trainable_share(language_model)
-    return PhaseResult(curve, chosen.height, trainable, parameters)
-
-
-def _readout(
-    kind: Literal["pooled", "label_words"],
-    language_model: PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    lessons: pl.DataFrame,
-    reading: Reading,
-    start: Path,
-) -> Readout | None:
-    if kind == "label_words":
-        return None
-    if (start / READOUT).is_file():
-        return load_readout(start)
-    before, after = reading.around(tokenizer)
-    states = article_states(
-        language_model,
-        reading.encode(lessons["text"].to_list(), tokenizer),
-        before=before,
-        after=after,
-        pad_token=int(tokenizer.pad_token_id),
-        batch_size=_STATES_BATCH,
-    )
-    return fit_readout(states, np.array(lessons["probabilities"].to_list()))
-
-
-def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:
-    """Read what the filter and the teacher-label stage wrote, as `lessons_of` joins it."""
-    return lessons_of(
-        read_table(filtered / "articles", FILTERED), read_table(signals / "scores", SIGNAL)
+    return PhaseResult(
+        curve=progress.curve(),
+        domains=plan.domains(),
+        articles=plan.articles,
+        steps=len(progress.losses),
+        optimizer=effective,
+        trainable=trainable,
+        parameters=parameters,
     )
 
 
-def lessons_of(articles: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """Join texts with signals by id; the signals decide which articles there are."""
-    return signals.join(articles.select("id", "text", "domain", "language"), on="id", how="left")
-
-
-def _loss(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
+def _plan(
+    pupil: Pupil,
+    table: pl.DataFrame,
+    phase: Phase,
+    settings: DistillParams,
+    targets: Floats,
     groups: Sequence[int] | None,
-    temperature: float,
-) -> torch.Tensor:
-    grouped = logits if groups is None else group_logits(logits, groups)
-    return soft_cross_entropy(grouped, targets, temperature)
+    optimizer: OptimizerParams,
+    progress: Progress,
+    seed: int,
+) -> Schedule:
+    """Choose the articles of the phase by their difficulty, and the order by their domains."""
+
+    def losses(rows: Ints) -> Floats:
+        return pupil.cross_entropies(targets, groups, rows)
+
+    every = np.arange(table.height)
+    hardness = difficulty(settings.difficulty, table, lambda: losses(every), seed)
+    return schedule(
+        settings.sampling,
+        bucket(hardness, table["id"].to_list(), *phase.articles),
+        domains(table, settings.sampling.by),
+        epochs=phase.epochs,
+        batch_size=optimizer.batch_size,
+        teacher_losses=lambda rows: np.asarray(entropy(targets[rows], axis=1)),
+        student_losses=losses,
+        measurements=progress.measurements,
+        seed=seed,
+    )
+
+
+def _save(pupil: Pupil, reading: Reading, out: Path) -> None:
+    with replacing(out) as aside:
+        adapters.save(pupil.language_model, aside)
+        if pupil.readout is not None:
+            save_readout(pupil.readout, aside)
+        save_reading(reading, aside)
 
 
 def summary(result: PhaseResult) -> dict[str, Any]:
     """Return the metrics of a phase; nothing in them depends on the clock."""
     return {
         "articles": result.articles,
-        "first_loss": round(result.curve[0]["loss"], 6),
-        "last_loss": round(result.curve[-1]["loss"], 6),
+        "steps": result.steps,
+        "first_loss": round(result.curve["loss"][0], 6),
+        "last_loss": round(result.curve["loss"][-1], 6),
+        "optimizer": result.optimizer,
         "trainable_parameters": result.trainable,
         "trainable_share": round(result.trainable / result.parameters, 6),
     }

@@ -1,30 +1,61 @@
-"""Training: one phase of soft cross-entropy on stored signals, through the Hugging Face Trainer."""
+"""Training: one phase on stored signals, through the Hugging Face Trainer."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from tempfile import TemporaryDirectory
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
-from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import Sampler
 from transformers import Trainer, TrainingArguments
 
+from akd.distill.progress import Progress, last_checkpoint, read_checkpoint, write_checkpoint
 from akd.errors import InputError
-from akd.models.batching import pad_right
+from akd.models.student import StudentOutput
 from akd.specs.distillation import OptimizerParams
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From class logits (batch, labels) and targets (batch, targets) to a scalar."""
+Batch = Mapping[str, torch.Tensor]
+Loss = Callable[[StudentOutput, Batch], torch.Tensor]
+"""From what the student says of a batch, and what is stored of it, to a scalar."""
+
+_CHECKPOINTS = 10  # in a phase; an interruption costs one part of so many at most
+_OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw": "paged_adamw_32bit"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A loss and its weight in the sum."""
+
+    weight: float
+    loss: Loss
 
 
 class DistillationTrainer(Trainer):
-    """A Trainer whose loss compares class logits with the stored distribution of the teacher."""
+    """A Trainer whose loss is a weighted sum of terms on stored signals.
 
-    def __init__(self, *, loss: Loss, **rest: Any) -> None:
+    Args:
+        terms: the losses by name.
+        sampler: gives the rows of all steps, in one pass.
+        progress: takes what each step lost, and goes into the checkpoints.
+        ids: of the articles, by row.
+    """
+
+    def __init__(
+        self,
+        *,
+        terms: Mapping[str, Term],
+        sampler: Sampler[int],
+        progress: Progress,
+        ids: Sequence[str],
+        **rest: Any,
+    ) -> None:
         super().__init__(**rest)
-        self._loss = loss
+        self._terms = terms
+        self._sampler = sampler
+        self._progress = progress
+        self._ids = ids
 
     def compute_loss(
         self,
@@ -33,85 +64,119 @@ class DistillationTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,  # noqa: ARG002
     ) -> Any:
-        """Return the loss of a batch; the arguments are the Trainer's."""
-        logits = model(inputs["tokens"], inputs["lengths"])
-        loss = self._loss(logits, inputs["targets"])
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss.item()} at step {self.state.global_step}: "
-                "lower optimizer.learning_rate or optimizer.max_gradient_norm"
-            )
-        return (loss, logits) if return_outputs else loss
+        """Return the loss of a batch; the arguments are the Trainer's.
+
+        Raises:
+            InputError: if it is no longer finite; the last checkpoint is kept.
+        """
+        output = model(inputs["tokens"], inputs["lengths"])
+        losses = {name: term.loss(output, inputs) for name, term in self._terms.items()}
+        loss = torch.stack(
+            [self._terms[name].weight * found for name, found in losses.items()]
+        ).sum()
+        parts = torch.stack([loss, *losses.values()]).detach().float()
+        means = cast(torch.Tensor, self.accelerator.reduce(parts, "mean")).tolist()
+        if not torch.isfinite(parts).all():
+            raise InputError(self._complaint(losses, inputs["rows"].tolist()))
+        self._progress.add(self.state.global_step, dict(zip(("loss", *losses), means, strict=True)))
+        return (loss, output) if return_outputs else loss
+
+    def _complaint(self, losses: Mapping[str, torch.Tensor], rows: Sequence[int]) -> str:
+        values = ", ".join(f"{name} {float(found.detach())}" for name, found in losses.items())
+        return (
+            f"the loss is no longer finite ({values}) at step {self.state.global_step}, articles "
+            f"{', '.join(self._ids[row] for row in rows)}: lower optimizer.learning_rate or "
+            "optimizer.max_gradient_norm"
+        )
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002
+        return self._sampler
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+        """Keep what training changes, not the frozen weights, and the progress."""
+        if self.args.should_save and output_dir is not None:
+            write_checkpoint(Path(output_dir), cast(nn.Module, self.model), self._progress)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        student = model or cast(nn.Module, self.model)
+        read_checkpoint(Path(resume_from_checkpoint), student, self._progress)
 
 
 def train(
     student: nn.Module,
-    sequences: Sequence[Sequence[int]],
-    targets: NDArray[Any],
-    loss: Loss,
+    dataset: Dataset,
+    terms: Mapping[str, Term],
+    sampler: Sampler[int],
+    progress: Progress,
     *,
-    pad_token: int,
-    epochs: int,
+    ids: Sequence[str],
+    collate: Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]],
     optimizer: OptimizerParams,
     seed: int,
-) -> list[dict[str, float]]:
-    """Train the trainable parameters of the student in place.
+    checkpoints: Path,
+) -> str:
+    """Train the trainable parameters of the student in place, from the last checkpoint on.
+
+    An interrupted run that is begun again ends in the very weights of one that was not
+    interrupted, on one machine.
 
     Args:
-        student: maps tokens and lengths to class logits, see `akd.models.student`.
-        sequences: tokens of each article, the decision position last.
-        targets: distribution of the teacher (n, targets).
-        loss: compares logits with targets.
+        student: maps tokens and lengths to a `StudentOutput`, see `akd.models.student`.
+        dataset: what `collate` makes batches of; `row` is the number of a row.
+        terms: the losses by name.
+        sampler: gives the rows of all steps, in one pass.
+        progress: takes the losses of each step.
+        ids: of the articles, by row.
+        checkpoints: a folder for them, which belongs to this very training alone.
 
     Returns:
-        The loss curve: step and mean loss since the step before, in nats.
+        The optimiser that was used: on a CPU a paged one is plain.
 
     Raises:
         InputError: if the loss is no longer finite.
     """
-    dataset = Dataset.from_dict({"tokens": list(sequences), "targets": targets.tolist()})
-    with TemporaryDirectory() as scratch:
-        trainer = DistillationTrainer(
-            loss=loss,
-            model=student,
-            args=_arguments(scratch, len(dataset), epochs, optimizer, seed),
-            train_dataset=dataset,
-            data_collator=_collator(pad_token),
-        )
-        trainer.train()
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return [{"step": entry["step"], "loss": float(entry["loss"])} for entry in history]
+    steps = -(-len(cast(Any, sampler)) // optimizer.batch_size)
+    trainer = DistillationTrainer(
+        terms=terms,
+        sampler=sampler,
+        progress=progress,
+        ids=ids,
+        model=student,
+        args=_arguments(checkpoints, steps, optimizer, seed),
+        train_dataset=dataset,
+        data_collator=collate,
+    )
+    last = last_checkpoint(checkpoints)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    return type(cast(Any, trainer.optimizer).optimizer).__name__
 
 
 def _arguments(
-    scratch: str, articles: int, epochs: int, optimizer: OptimizerParams, seed: int
+    checkpoints: Path, steps: int, optimizer: OptimizerParams, seed: int
 ) -> TrainingArguments:
-    steps = epochs * math.ceil(articles / optimizer.batch_size)
     return TrainingArguments(
-        output_dir=scratch,
-        num_train_epochs=epochs,
+        output_dir=str(checkpoints),
+        num_train_epochs=1,  # the sampler holds all epochs
         per_device_train_batch_size=optimizer.batch_size,
+        accelerator_config={"split_batches": True},  # several processes share each batch
         learning_rate=optimizer.learning_rate,
         lr_scheduler_type=optimizer.schedule,
         warmup_steps=round(optimizer.warmup * steps),
         weight_decay=optimizer.weight_decay,
         max_grad_norm=optimizer.max_gradient_norm,
-        optim="adamw_torch",
-        logging_steps=max(1, steps // 40),
-        save_strategy="no",
+        optim=_OPTIMIZERS[optimizer.kind],
+        logging_strategy="no",
+        save_strategy="steps",
+        save_steps=max(1, steps // _CHECKPOINTS),
+        save_total_limit=2,  # the one before the last is whole, whenever the process ends
+        logging_nan_inf_filter=False,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
         report_to="none",
         disable_tqdm=False,
         full_determinism=True,
         seed=seed,
     )
-
-
-def _collator(pad_token: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]]:
-    def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        tokens, lengths = pad_right([row["tokens"] for row in rows], pad_token)
-        targets = torch.tensor([row["targets"] for row in rows], dtype=torch.float32)
-        return {"tokens": tokens, "lengths": lengths, "targets": targets}
-
-    return collate

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from peft import PeftModel
+from scipy.special import softmax
 from transformers import PreTrainedTokenizerBase
 
-from akd.console import bar
 from akd.models import adapters
-from akd.models.batching import batches_by_length, pad_right
+from akd.models.batching import forward_all
 from akd.models.load import load_model, load_tokenizer
 from akd.models.student import READOUT, Readout, load_readout
 from akd.prompts.reading import Reading, load_reading
@@ -40,21 +39,18 @@ def load_student(folder: Path, adapter: Path, quantization: Quantization) -> Stu
     return Student(model, load_tokenizer(folder), load_reading(adapter), readout)
 
 
-@torch.inference_mode()
 def student_probabilities(
     student: Student, texts: Sequence[str], batch_size: int
 ) -> NDArray[np.float64]:
     """Return class probabilities of the texts (n, labels)."""
     model, tokenizer, reading = student.model, student.tokenizer, student.reading
     classifier = reading.student(model, tokenizer, student.readout).to(model.device).eval()
-    sequences = reading.encode(texts, tokenizer)
-    found = np.zeros((len(texts), len(reading.labels)))
-    with bar(description="student", unit="article", total=len(texts)) as progress:
-        for rows in batches_by_length(sequences, batch_size):
-            tokens, lengths = pad_right(
-                [sequences[row] for row in rows], int(tokenizer.pad_token_id)
-            )
-            logits = classifier(tokens.to(model.device), lengths.to(model.device))
-            found[rows] = logits.double().softmax(-1).cpu().numpy()
-            progress.update(len(rows))
-    return found
+    logits = forward_all(
+        lambda tokens, lengths: classifier(tokens, lengths).logits,
+        reading.encode(texts, tokenizer),
+        batch_size=batch_size,
+        pad_token=int(tokenizer.pad_token_id),
+        device=model.device,
+        description="student",
+    )
+    return np.asarray(softmax(logits.astype(np.float64), axis=1))

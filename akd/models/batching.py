@@ -1,8 +1,12 @@
 """Batches of token sequences: sorted by length, padded on the right."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from akd.console import bar
 
 _STEP = 16  # widths are multiples of it: most articles have few mates of their very length
 
@@ -43,3 +47,35 @@ def pad_right(
     for row, sequence in enumerate(sequences):
         tokens[row, : len(sequence)] = torch.tensor(sequence)
     return tokens, lengths
+
+
+@torch.inference_mode()
+def forward_all(
+    forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    sequences: Sequence[Sequence[int]],
+    *,
+    batch_size: int,
+    pad_token: int,
+    device: torch.device,
+    description: str | None,
+) -> NDArray[np.float32]:
+    """Return a row of figures for each sequence (n, width), in their order.
+
+    Args:
+        forward: maps right-padded tokens (batch, length) and lengths (batch,) to (batch, width).
+        description: of the progress bar; None for work too short to need one.
+    """
+    parts: list[NDArray[np.float32]] = []
+    order: list[int] = []
+    with bar(
+        description=description or "",
+        unit="article",
+        total=len(sequences),
+        shown=description is not None,
+    ) as progress:
+        for rows in batches_by_length(sequences, batch_size):
+            tokens, lengths = pad_right([sequences[row] for row in rows], pad_token)
+            parts.append(forward(tokens.to(device), lengths.to(device)).float().cpu().numpy())
+            order.extend(rows)
+            progress.update(len(rows))
+    return np.concatenate(parts)[np.argsort(order)]

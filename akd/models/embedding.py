@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.console import bar
 from akd.models.architecture import keep_blocks
-from akd.models.batching import batches_by_length, pad_right
+from akd.models.batching import forward_all
 from akd.models.scoring import mean_over
 from akd.models.truncation import truncated
 
@@ -35,18 +34,19 @@ class MiddleLayerEmbedder:
         self._text_tokens = text_tokens
         self._batch_size = batch_size
 
-    @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return one vector for each text (n, width)."""
-        sequences = truncated(texts, self._tokenizer, self._text_tokens)
-        vectors = np.zeros((len(texts), self._model.config.hidden_size))
-        with bar(description="embed", unit="article", total=len(texts)) as progress:
-            for rows in batches_by_length(sequences, self._batch_size):
-                tokens, lengths = pad_right(
-                    [sequences[row] for row in rows], int(self._tokenizer.pad_token_id)
-                )
-                states = self._model.base_model(tokens.to(self._model.device)).last_hidden_state
-                inside = torch.arange(tokens.shape[1]) < lengths[:, None]
-                vectors[rows] = mean_over(states, inside.to(states.device)).cpu().numpy()
-                progress.update(len(rows))
-        return vectors
+        vectors = forward_all(
+            self._mean,
+            truncated(texts, self._tokenizer, self._text_tokens),
+            batch_size=self._batch_size,
+            pad_token=int(self._tokenizer.pad_token_id),
+            device=self._model.device,
+            description="embed",
+        )
+        return vectors.astype(np.float64)
+
+    def _mean(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        states = self._model.base_model(tokens).last_hidden_state
+        inside = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        return mean_over(states, inside)

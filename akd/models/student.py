@@ -7,7 +7,7 @@ states over the article tells the classes apart linearly: `PooledStudent` reads 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from peft import PeftModel
@@ -19,6 +19,20 @@ from akd.models.architecture import class_logits
 from akd.models.scoring import mean_over
 
 READOUT = "readout.safetensors"
+
+
+class StudentOutput(NamedTuple):
+    """What a student says of a batch.
+
+    Attributes:
+        logits: of the classes (batch, labels) in float32.
+        state: that the logits are read off (batch, width).
+        hidden: final states of all positions (batch, length, width).
+    """
+
+    logits: torch.Tensor
+    state: torch.Tensor
+    hidden: torch.Tensor
 
 
 class Readout(nn.Module):
@@ -71,12 +85,12 @@ class LabelWordStudent(nn.Module):
         self.label_tokens: torch.Tensor
         self.register_buffer("label_tokens", torch.tensor(label_tokens), persistent=False)
 
-    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return class logits (batch, labels) of right-padded tokens (batch, length)."""
-        hidden = _hidden(self.language_model, tokens)
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> StudentOutput:
+        """Read right-padded tokens (batch, length); what stands after a length is not seen."""
+        hidden = final_states(self.language_model, tokens)
         decision = hidden[torch.arange(len(lengths), device=hidden.device), lengths - 1]
         base = cast(PreTrainedModel, self.language_model.get_base_model())
-        return class_logits(base, decision, self.label_tokens)
+        return StudentOutput(class_logits(base, decision, self.label_tokens), decision, hidden)
 
 
 class PooledStudent(nn.Module):
@@ -97,26 +111,24 @@ class PooledStudent(nn.Module):
         self._before = before
         self._after = after
 
-    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return class logits (batch, labels) of right-padded tokens (batch, length)."""
-        return cast(torch.Tensor, self.readout(self.states(tokens, lengths)))
-
-    def states(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the mean state over each article (batch, width) in float32."""
-        return mean_states(self.language_model, tokens, lengths, self._before, self._after)
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> StudentOutput:
+        """Read right-padded tokens (batch, length); what stands after a length is not seen."""
+        hidden = final_states(self.language_model, tokens)
+        state = article_mean(hidden, lengths, self._before, self._after)
+        return StudentOutput(self.readout(state), state, hidden)
 
 
-def mean_states(
-    language_model: PeftModel, tokens: torch.Tensor, lengths: torch.Tensor, before: int, after: int
+def article_mean(
+    hidden: torch.Tensor, lengths: torch.Tensor, before: int, after: int
 ) -> torch.Tensor:
-    """Return the mean of the final states over each article (batch, width) in float32."""
-    hidden = _hidden(language_model, tokens)
-    position = torch.arange(tokens.shape[1], device=tokens.device)
+    """Return the mean over each article (batch, width) of states (batch, length, width)."""
+    position = torch.arange(hidden.shape[1], device=hidden.device)
     inside = (position >= before) & (position < (lengths - after)[:, None])
     return mean_over(hidden, inside)
 
 
-def _hidden(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:
+def final_states(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the final states of all positions (batch, length, width)."""
     base = cast(PreTrainedModel, language_model.get_base_model())
     states: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
     return states

@@ -1,31 +1,90 @@
-"""Optimizer and phases (`optimizer`, `distill` of params.yaml)."""
+"""Optimizer, losses, sampling and phases (`optimizer`, `distill` of params.yaml)."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Share
+from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability
+
+LossName = Literal["soft_cross_entropy", "hard_cross_entropy", "kl", "hidden", "next_token"]
+Difficulty = Literal["entropy", "margin", "length", "student_loss", "reciprocal_rank", "random"]
 
 
 class OptimizerParams(Frozen):
-    """AdamW and its schedule, the same in every phase."""
+    """AdamW and its schedule, the same in every phase.
 
+    `paged_adamw` keeps its states in pages that leave a full GPU (QLoRA); on a CPU it is plain.
+    """
+
+    kind: Literal["adamw", "paged_adamw"]
     learning_rate: PositiveFloat
     schedule: Literal["constant", "linear", "cosine"]
     warmup: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: NotNegative
     max_gradient_norm: PositiveFloat
     batch_size: Positive
+    gradient_checkpointing: bool
+
+
+class KlParams(Frozen):
+    """Loss `kl`: which way it looks, `beta` of jsd, `lam` of the skewed one (DistiLLM)."""
+
+    direction: Literal["forward", "reverse", "jsd", "skew"]
+    beta: Annotated[float, Field(gt=0, lt=1)]
+    lam: Annotated[float, Field(gt=0, lt=1)]
+
+
+class HiddenParams(Frozen):
+    """Loss `hidden`: how the student's states meet the stored ones of the teacher.
+
+    `projection`: a linear map fitted before the phase and not kept, then a distance; `gram`: the
+    similarities inside a batch, without parameters.
+    """
+
+    kind: Literal["projection", "gram"]
+    distance: Literal["cosine", "mse"]
+
+
+class LossParams(Frozen):
+    """The settings of the losses; their weights stand in the phases."""
+
+    kl: KlParams
+    hidden: HiddenParams
+
+
+class SamplingParams(Frozen):
+    """From which domains a phase draws.
+
+    `proportional`: each article once an epoch; `uniform`: each domain alike; `ddk`: more from the
+    domains where the student lags, measured every so many steps on `validation` articles of each.
+    """
+
+    kind: Literal["ddk", "uniform", "proportional"]
+    by: Literal["domain", "language", "domain_and_language"]
+    every: Positive
+    smoothing: Probability
+    validation: Positive
 
 
 class Phase(Frozen):
-    """One phase: the adapter it starts from, its targets, and the easiest share of articles."""
+    """One phase: the adapter it starts from, its targets, its articles, and its losses.
+
+    `articles`: from which to which share of them, sorted from easy to hard.
+    """
 
     init_from: str
     targets: Literal["coarse", "classes"]
-    share: Share
+    articles: tuple[Probability, Probability]
     epochs: Positive
     temperature: PositiveFloat
+    losses: dict[LossName, PositiveFloat] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _some_articles(self) -> Self:
+        low, high = self.articles
+        if low >= high:
+            raise ValueError(f"articles [{low}, {high}]: the second share must be above the first")
+        return self
 
 
 class DistillParams(Frozen):
@@ -33,14 +92,24 @@ class DistillParams(Frozen):
 
     student_prompt: Literal["bare", "same"]
     readout: Literal["pooled", "label_words"]
+    difficulty: Difficulty
+    sampling: SamplingParams
+    losses: LossParams
     final: str
     phases: dict[str, Phase] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _chained(self) -> Self:
-        for name, phase in self.phases.items():
-            if phase.init_from not in {"student", *self.phases} or phase.init_from == name:
-                raise ValueError(f"{name} starts from the unknown phase {phase.init_from!r}")
+        """Each phase must lead back to `student`, the empty start."""
+        for name in self.phases:
+            path, at = [name], name
+            while at != "student":
+                at = self.phases[at].init_from
+                if at not in {"student", *self.phases}:
+                    raise ValueError(f"{path[-1]} starts from the unknown phase {at!r}")
+                if at in path:
+                    raise ValueError(f"phases form a circle: {' <- '.join([*path, at])}")
+                path.append(at)
         if self.final not in self.phases:
             raise ValueError(f"final is {self.final!r}, which is no phase")
         return self

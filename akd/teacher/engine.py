@@ -11,6 +11,7 @@ import transformers
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.errors import InputError
+from akd.io import file_hashes
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import TextScorer, context_of, filled_rows
 from akd.models.truncation import check_room, excerpts
@@ -18,7 +19,7 @@ from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
 from akd.teacher.ledger import Ledger
-from akd.teacher.store import ScoreStore, file_hashes, open_store, score_all
+from akd.teacher.store import ScoreStore, open_store, score_all
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
 
 _CODE = 1  # raise it with any change of code after which a text gets other scores

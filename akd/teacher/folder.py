@@ -20,7 +20,15 @@ from safetensors import safe_open
 
 from akd import io
 from akd.errors import InputError
-from akd.io import read_json, read_table, replacing, write_json, write_table, write_tensors
+from akd.io import (
+    read_json,
+    read_table,
+    read_tensors,
+    replacing,
+    write_json,
+    write_table,
+    write_tensors,
+)
 from akd.records import SIGNAL
 
 _MANIFEST = "manifest.json"
@@ -80,6 +88,30 @@ def _manifest(folder: Path) -> Manifest:
         raise InputError(
             f"{folder / _MANIFEST} is no manifest of signals ({key}): run dvc repro again"
         ) from None
+
+
+def read_labels(folder: Path) -> list[str]:
+    """Return the labels in the order of every class axis.
+
+    Raises:
+        InputError: if it is no folder of signals.
+    """
+    return _manifest(folder).labels
+
+
+def read_hidden(folder: Path) -> torch.Tensor:
+    """Return the decision states (n, width) in the order of the table, fp16.
+
+    Raises:
+        InputError: if the teacher gave no hidden states.
+    """
+    if not _manifest(folder).width:
+        raise InputError(
+            f"{folder} holds no hidden states: a loss that needs them wants the engine "
+            "`label.engine.kind: transformers`"
+        )
+    shards = sorted((folder / "hidden").glob("part-*.safetensors"))
+    return torch.cat([read_tensors(shard)["decision"] for shard in shards])
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -20,25 +20,18 @@ from safetensors import SafetensorError, safe_open
 
 from akd.console import bar
 from akd.errors import InputError
-from akd.io import read_json, read_tensors, resume_folder, write_json, write_tensors
+from akd.io import (
+    fingerprint,
+    read_json,
+    read_tensors,
+    resume_folder,
+    write_json,
+    write_tensors,
+)
 from akd.records import Scores
 
 _MANIFEST = "manifest.json"
 _PARTS = ("log_probabilities", "decision", "states")
-
-
-def file_hashes(folder: Path, pattern: str) -> dict[str, str]:
-    """Return the SHA-256 of each file of a folder that the pattern names."""
-    hashes = {}
-    for file in sorted(folder.glob(pattern)):
-        with file.open("rb") as content:
-            hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
-    return hashes
-
-
-def fingerprint(ingredients: Mapping[str, Any]) -> str:
-    """Return a hash of everything that decides a score besides the text, as plain JSON values."""
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def open_store(ingredients: Mapping[str, Any]) -> "ScoreStore":

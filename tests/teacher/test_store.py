@@ -11,13 +11,13 @@ import pytest
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.errors import InputError
-from akd.io import resume_folder
+from akd.io import fingerprint, resume_folder
 from akd.models.load import load_teacher
 from akd.records import Scores
 from akd.specs.engines import TransformersEngine
 from akd.teacher import engine
 from akd.teacher.engine import Teacher, open_engine, transformers_teacher
-from akd.teacher.store import ScoreStore, fingerprint, score_all
+from akd.teacher.store import ScoreStore, score_all
 from tests.conftest import PROMPT, SENTENCES, tiny_model
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]

@@ -1,0 +1,74 @@
+"""What a phase is taught: texts joined with the stored signals that its losses ask for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from akd.errors import InputError
+from akd.io import read_table
+from akd.records import FILTERED, SIGNAL
+from akd.specs.distillation import Phase
+from akd.teacher.folder import read_hidden, read_labels
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Signals of all articles.
+
+    Attributes:
+        table: id, text, domain, language and the columns of `records.SIGNAL`, one row an article.
+        states: decision states of the teacher (n, width) in the order of the table; None where no
+            loss asks for them.
+    """
+
+    table: pl.DataFrame
+    states: torch.Tensor | None
+
+
+def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[str]) -> Lessons:
+    """Read the lessons of a phase: what the filter kept, and what the teacher said of it.
+
+    Args:
+        labels: of the task.
+
+    Raises:
+        InputError: if the signals are of another task, or lack what a loss of the phase needs.
+    """
+    if read_labels(signals) != list(labels):
+        raise InputError(
+            f"{signals} holds signals of the labels {', '.join(read_labels(signals))}, and the "
+            f"task has {', '.join(labels)}: run `dvc repro teacher-label`"
+        )
+    table = read_lessons(filtered, signals)
+    if strange := table.filter(pl.col("text").is_null())["id"].to_list():
+        raise InputError(
+            f"{signals} holds {len(strange)} articles that {filtered} does not ({strange[0]}): "
+            "run `dvc repro teacher-label`"
+        )
+    return Lessons(table, read_hidden(signals) if "hidden" in phase.losses else None)
+
+
+def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:
+    """Join the texts of the filter with the signals; these decide which articles there are."""
+    return lessons_of(
+        read_table(filtered / "articles", FILTERED), read_table(signals / "scores", SIGNAL)
+    )
+
+
+def lessons_of(articles: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+    """Join texts with signals by id; the signals decide which articles there are."""
+    wanted = articles.select("id", "text", "domain", "language")
+    return signals.join(wanted, on="id", how="left", maintain_order="left")
+
+
+def domains(table: pl.DataFrame, by: str) -> list[str]:
+    """Return the domain of each article: its own, its language, or both."""
+    columns: Mapping[str, list[str]] = {
+        "domain": ["domain"],
+        "language": ["language"],
+        "domain_and_language": ["domain", "language"],
+    }
+    return table.select(pl.concat_str(columns[by], separator=" / ")).to_series().to_list()

@@ -1,0 +1,175 @@
+"""Which article comes next: once an epoch, or by domain, more from where the student lags (DDK)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch.utils.data import Sampler
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What DDK saw and chose before a segment; each list has one figure for each domain.
+
+    Attributes:
+        student: exp of the student's mean cross-entropy on the validation articles.
+        weights: r, the probability with which the next articles come from the domain.
+    """
+
+    student: list[float]
+    weights: list[float]
+
+
+class EpochSampler(Sampler[int]):
+    """Yields each row once an epoch, in another order each time, all epochs in one pass.
+
+    One pass, so that to go on after an interruption is to skip what was drawn.
+    """
+
+    def __init__(self, rows: Ints, epochs: int, seed: int) -> None:
+        self._rows, self._epochs, self._seed = rows, epochs, seed
+
+    def __len__(self) -> int:
+        return len(self._rows) * self._epochs
+
+    def __iter__(self) -> Iterator[int]:
+        for epoch in range(self._epochs):
+            yield from np.random.default_rng([self._seed, epoch]).permutation(self._rows).tolist()
+
+
+class DomainSampler(Sampler[int]):
+    """Draws a domain by its weight, then the next of its rows; exhausted domains cycle ([DDK]).
+
+    Args:
+        members: the rows of each domain.
+        draws: how many rows are drawn in all.
+        weights: gives the weights of the domains before each segment, by its number.
+        segment: draws between two questions for weights.
+        seed: decides all draws; two passes with the same weights yield the same rows.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Ints],
+        draws: int,
+        weights: Callable[[int], Floats],
+        *,
+        segment: int,
+        seed: int,
+    ) -> None:
+        self._members = members
+        self._draws = draws
+        self._weights = weights
+        self._segment = segment
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return self._draws
+
+    def __iter__(self) -> Iterator[int]:
+        streams = [self._stream(domain) for domain in range(len(self._members))]
+        for number, start in enumerate(range(0, self._draws, self._segment)):
+            count = min(self._segment, self._draws - start)
+            draw = np.random.default_rng([self._seed, number])
+            for domain in draw.choice(len(streams), size=count, p=self._weights(number)):
+                yield next(streams[domain])
+
+    def _stream(self, domain: int) -> Iterator[int]:
+        cycle = 0
+        while True:
+            draw = np.random.default_rng([self._seed, domain, cycle])
+            yield from draw.permutation(self._members[domain]).tolist()
+            cycle += 1
+
+
+class DomainWeights:
+    """The weights r of DDK, measured anew before each segment (Liu et al. 2024, section 3).
+
+    l_M = exp(CE of model M on the domain's validation articles). r_0 = softmax(l_S / l_T);
+    psi = r_t exp(l_S / l_T); r_{t+1} = alpha psi / sum psi + (1 - alpha) / N. The teacher's
+    cross-entropy with its own distribution is that distribution's entropy, and comes from the
+    stored signals.
+
+    Args:
+        measure: computes the student's losses l_S (domains,).
+        teacher: the teacher's losses l_T (domains,).
+        smoothing: alpha.
+        history: what was measured before an interruption; it is not measured again.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[], Floats],
+        teacher: Floats,
+        smoothing: float,
+        history: list[Measurement],
+    ) -> None:
+        self._measure = measure
+        self._teacher = teacher
+        self._smoothing = smoothing
+        self.history = history
+
+    def __call__(self, segment: int) -> Floats:
+        """Return the weights of the domains (domains,) for a segment."""
+        if segment == len(self.history):
+            student = self._measure()
+            lag = student / self._teacher
+            weights = softmax(lag) if not self.history else self._next(lag)
+            self.history.append(Measurement(student.tolist(), weights.tolist()))
+        return np.array(self.history[segment].weights)
+
+    def _next(self, lag: Floats) -> Floats:
+        psi = np.array(self.history[-1].weights) * np.exp(lag)
+        return np.asarray(self._smoothing * psi / psi.sum() + (1 - self._smoothing) / len(psi))
+
+
+def members(domains: Sequence[str], rows: Ints) -> tuple[list[str], list[Ints]]:
+    """Return the names of the domains of these rows, sorted, and the rows of each."""
+    found = np.array(domains)[rows]
+    names = sorted(set(found.tolist()))
+    return names, [rows[found == name] for name in names]
+
+
+def hold_out(of: Sequence[Ints], validation: int, seed: int) -> tuple[list[Ints], list[Ints]]:
+    """Split each domain into rows that are learnt from and rows that are measured.
+
+    Args:
+        of: the rows of each domain.
+        validation: how many are measured at most; never more than a fifth of the domain. A domain
+            of fewer than five rows measures what it learns from.
+        seed: of the draw.
+    """
+    draw = np.random.default_rng(seed)
+    held = [
+        np.sort(draw.choice(some, min(validation, len(some) // 5), replace=False)) for some in of
+    ]
+    taught = [np.setdiff1d(some, out) for some, out in zip(of, held, strict=True)]
+    return taught, [out if len(out) else some for some, out in zip(of, held, strict=True)]
+
+
+def domain_table(
+    names: Sequence[str], teacher: Floats, history: Sequence[Measurement], every: int
+) -> pl.DataFrame:
+    """Return the log of DDK: weight and both losses of each domain at each measured step."""
+    return pl.DataFrame(
+        {
+            "step": [number * every for number in range(len(history)) for _ in names],
+            "domain": list(names) * len(history),
+            "weight": [weight for at in history for weight in at.weights],
+            "student_loss": [loss for at in history for loss in at.student],
+            "teacher_loss": teacher.tolist() * len(history),
+        },
+        schema={
+            "step": pl.Int64,
+            "domain": pl.String,
+            "weight": pl.Float64,
+            "student_loss": pl.Float64,
+            "teacher_loss": pl.Float64,
+        },
+    )

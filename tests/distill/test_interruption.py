@@ -1,0 +1,71 @@
+"""A phase that is killed and run again ends in the bytes of one that was not; two processes agree."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+PROGRAM = "tests.distill.tiny_phase"
+
+
+def _start(folder: Path, *launcher: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", *launcher, PROGRAM, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
+def _outputs(folder: Path) -> dict[str, bytes]:
+    files = [*(folder / "phase").iterdir(), folder / "curve.csv", folder / "domains.csv"]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def _wait_for(folder: Path, checkpoint: int, process: "subprocess.Popen[bytes]") -> None:
+    while process.poll() is None:
+        kept = [int(path.name.split("-")[1]) for path in folder.glob("checkpoints/checkpoint-*")]
+        if max(kept, default=0) >= checkpoint:
+            return
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, bytes]:
+    """What a run that nothing disturbs leaves."""
+    folder = _folder(tmp_path_factory.mktemp("whole"), tokenizer)
+    assert _start(folder).wait() == 0
+    assert not (folder / "checkpoints").exists()
+    return _outputs(folder)
+
+
+def _folder(folder: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
+    tokenizer.save_pretrained(folder / "tokenizer")
+    return folder
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, whole: dict[str, bytes]
+) -> None:
+    folder = _folder(tmp_path, tokenizer)
+    for checkpoint in (12, 60):  # of 120 steps
+        process = _start(folder)
+        _wait_for(folder, checkpoint, process)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert not (folder / "phase").exists()
+    assert _start(folder).wait() == 0
+    assert _outputs(folder) == whole
+
+
+def test_two_processes_have_the_same_loss_curve(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, whole: dict[str, bytes]
+) -> None:
+    folder = _folder(tmp_path, tokenizer)

@@ -1,0 +1,152 @@
+"""One phase of a tiny student on planted lessons; also a program, so that it can be killed.
+
+python -m tests.distill.tiny_phase <folder>
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from akd.distill.lessons import Lessons, lessons_of
+from akd.distill.phase import PhaseResult, run_phase
+from akd.models import adapters
+from akd.prompts.reading import Reading
+from akd.records import SIGNAL
+from akd.specs.adapters import LoraAdapter
+from akd.specs.distillation import DistillParams, OptimizerParams, Phase
+from tests.conftest import PROMPT, SENTENCES, article, clean_articles, tiny_model
+
+LABELS = ["risk", "caution", "safe"]
+TRUTH = [0, 1, 2, 0, 2, 1, 2, 0]
+TEXTS = [f"{SENTENCES[n % 5]}" if n < 5 else f"{n} {SENTENCES[n % 5]}" for n in range(8)]
+READING = Reading(PROMPT, LABELS, 12)
+LORA = LoraAdapter(kind="lora", r=8, alpha=16, dropout=0.0, targets="all-linear")
+ADAMW = OptimizerParams(
+    kind="adamw",
+    learning_rate=2e-2,
+    schedule="cosine",
+    warmup=0.1,
+    weight_decay=0.0,
+    max_gradient_norm=1.0,
+    batch_size=4,
+    gradient_checkpointing=False,
+)
+
+
+def lessons(texts: Sequence[str] = TEXTS, truth: Sequence[int] = TRUTH) -> pl.DataFrame:
+    """Return articles of two domains, of which the teacher is nearly sure."""
+    count = len(texts)
+    p = np.full((count, 3), 0.02)
+    p[np.arange(count), list(truth)] = 0.96
+    ids = [f"n{n:03d}" for n in range(count)]
+    rows = [
+        article(key, text, domain="odd" if number % 2 else "even")
+        for number, (key, text) in enumerate(zip(ids, texts, strict=True))
+    ]
+    signals = {
+        "id": ids,
+        "log_probabilities": np.log(p).astype(np.float32).tolist(),
+        "other_mass": [0.0] * count,
+        "probabilities": p.tolist(),
+        "entropy": [0.1 * n for n in range(count)],
+        "margin": [0.9] * count,
+        "label": [LABELS[label] for label in truth],
+    }
+    return lessons_of(clean_articles(*rows), pl.DataFrame(signals, schema=SIGNAL))
+
+
+def phase_of(**changes: object) -> Phase:
+    """Return a phase that learns the classes from all articles, with changes."""
+    settings = {
+        "init_from": "student",
+        "targets": "classes",
+        "articles": (0.0, 1.0),
+        "epochs": 30,
+        "temperature": 1.0,
+        "losses": {"soft_cross_entropy": 1.0},
+    }
+    return Phase.model_validate({**settings, **changes})
+
+
+def settings_of(sampling: str = "proportional", **changes: object) -> DistillParams:
+    """Return what phases share, with changes."""
+    settings = {
+        "student_prompt": "bare",
+        "readout": "pooled",
+        "difficulty": "entropy",
+        "sampling": {
+            "kind": sampling,
+            "by": "domain",
+            "every": 3,
+            "smoothing": 0.5,
+            "validation": 2,
+        },
+        "losses": {
+            "kl": {"direction": "forward", "beta": 0.5, "lam": 0.1},
+            "hidden": {"kind": "projection", "distance": "cosine"},
+        },
+        "final": "phase",
+        "phases": {"phase": phase_of().model_dump()},
+    }
+    return DistillParams.model_validate({**settings, **changes})
+
+
+def run_tiny(
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    name: str,
+    phase: Phase,
+    *,
+    start: str = "student",
+    model: PreTrainedModel | None = None,
+    settings: DistillParams | None = None,
+    reading: Reading = READING,
+    table: pl.DataFrame | None = None,
+    states: torch.Tensor | None = None,
+    adapter: LoraAdapter = LORA,
+    optimizer: Mapping[str, object] | None = None,
+) -> PhaseResult:
+    """Run one phase from `folder`/`start` to `folder`/`name`."""
+    adapters.write_empty(folder / "student")
+    student = model or tiny_model("llama")
+    torch.seed()  # what was drawn before a phase must not matter to it
+    return run_phase(
+        student,
+        tokenizer,
+        Lessons(lessons() if table is None else table, states),
+        phase,
+        settings or settings_of(),
+        reading=reading,
+        coarse_groups=[0, 0, 1],
+        adapter=adapter,
+        optimizer=ADAMW.model_copy(update=dict(optimizer or {})),
+        start=folder / start,
+        out=folder / name,
+        checkpoints=folder / "checkpoints",
+        seed=5,
+    )
+
+
+def main(folder: Path) -> None:
+    """Run a phase with everything that an interruption could disturb: dropout, DDK, decay."""
+    texts = [f"{n} {SENTENCES[n % 5]}" for n in range(40)]
+    result = run_tiny(
+        folder,
+        PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+        "phase",
+        phase_of(epochs=12),
+        settings=settings_of("ddk"),
+        table=lessons(texts, [n % 3 for n in range(40)]),
+        adapter=LORA.model_copy(update={"dropout": 0.2}),
+    )
+    result.curve.write_csv(folder / "curve.csv")
+    result.domains.write_csv(folder / "domains.csv")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
