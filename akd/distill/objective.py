@@ -1,42 +1,109 @@
-"""The objective of a phase: its losses, each bound to what is stored for it."""
+"""The objective of a phase: its losses by name, each bound to what is stored for it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import assert_never
 
 import torch
 
-from akd.distill.losses import group_logits, soft_cross_entropy
+from akd.distill.losses.classes import (
+    forward_kl,
+    group_logits,
+    hard_cross_entropy,
+    jensen_shannon,
+    reverse_kl,
+    skew_kl,
+    soft_cross_entropy,
+)
+from akd.distill.losses.hidden import fit_projection, gram_distance, projected_distance
+from akd.distill.losses.tokens import next_token
+from akd.distill.losses.vocabulary import Head
 from akd.distill.trainer import Batch, Loss, Term
 from akd.models.student import StudentOutput
-from akd.specs.distillation import LossName, LossParams, Phase
+from akd.specs.distillation import HiddenParams, KlParams, LossName, LossParams, Phase
 
 ClassLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From class logits (batch, labels) and the teacher's distribution to a scalar."""
 
+StatePairs = Callable[[], tuple[torch.Tensor, torch.Tensor]]
+"""Gives states of the student before the phase, and those of the teacher, of all articles."""
 
-def objective(phase: Phase, losses: LossParams, groups: Sequence[int] | None) -> dict[str, Term]:
+
+def objective(
+    phase: Phase,
+    losses: LossParams,
+    *,
+    groups: Sequence[int] | None,
+    states: StatePairs,
+    head: Callable[[], Head],
+) -> dict[str, Term]:
     """Return the weighted losses of a phase.
 
     Args:
         losses: their settings.
         groups: for each label its group, where the phase learns groups; None for the labels.
+        states: called where a projection is fitted.
+        head: of the student; called where words are predicted.
     """
 
     def build(name: LossName) -> Loss:
         match name:
             case "soft_cross_entropy":
-                return _on_classes(
+                return _of_classes(
                     partial(soft_cross_entropy, temperature=phase.temperature), groups
                 )
+            case "hard_cross_entropy":
+                return _of_classes(hard_cross_entropy, groups)
+            case "kl":
+                return _of_classes(_divergence(losses.kl, phase.temperature), groups)
+            case "hidden":
+                return _of_states(losses.hidden, states)
+            case "next_token":
+                return _of_words(head())
             case _:
-                raise NotImplementedError(name)
+                assert_never(name)
 
     return {name: Term(weight, build(name)) for name, weight in phase.losses.items()}
 
 
-def _on_classes(loss: ClassLoss, groups: Sequence[int] | None) -> Loss:
+def _of_classes(loss: ClassLoss, groups: Sequence[int] | None) -> Loss:
     def found(output: StudentOutput, batch: Batch) -> torch.Tensor:
         logits = output.logits if groups is None else group_logits(output.logits, groups)
         return loss(logits, batch["targets"])
+
+    return found
+
+
+def _divergence(spec: KlParams, temperature: float) -> ClassLoss:
+    match spec.direction:
+        case "forward":
+            return partial(forward_kl, temperature=temperature)
+        case "reverse":
+            return partial(reverse_kl, temperature=temperature)
+        case "jsd":
+            return partial(jensen_shannon, temperature=temperature, beta=spec.beta)
+        case "skew":
+            return partial(skew_kl, temperature=temperature, skew=spec.skew)
+        case _:
+            assert_never(spec.direction)
+
+
+def _of_states(spec: HiddenParams, states: StatePairs) -> Loss:
+    match spec.kind:
+        case "gram":
+            return lambda output, batch: gram_distance(output.state, batch["states"])
+        case "projection":
+            projection = fit_projection(*states()).requires_grad_(False)
+            return lambda output, batch: projected_distance(
+                projection, output.state, batch["states"], spec.distance
+            )
+        case _:
+            assert_never(spec.kind)
+
+
+def _of_words(head: Head) -> Loss:
+    def found(output: StudentOutput, batch: Batch) -> torch.Tensor:
+        places = torch.arange(batch["tokens"].shape[1], device=output.hidden.device)
+        return next_token(output.hidden, batch["tokens"], places < batch["lengths"][:, None], head)
 
     return found

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
+import torch
 from accelerate import PartialState
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -85,7 +86,13 @@ def run_phase(
     effective = train(
         pupil.classifier().train(),
         dataset_of(pupil.sequences, targets, lessons.states),
-        objective(phase, settings.losses, groups),
+        objective(
+            phase,
+            settings.losses,
+            groups=groups,
+            states=lambda: (pupil.states(), cast(torch.Tensor, lessons.states)),
+            head=pupil.head,
+        ),
         plan.sampler,
         progress,
         ids=table["id"].to_list(),

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.distill.curriculum import Floats, Ints
-from akd.distill.losses import group_logits
+from akd.distill.losses.classes import group_logits
+from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.models.batching import forward_all
 from akd.models.student import (
@@ -61,7 +64,7 @@ class Pupil:
         if (start / READOUT).is_file():
             self.readout = load_readout(start)
         else:
-            self.readout = fit_readout(self._states(), probabilities)
+            self.readout = fit_readout(self._mean_states(), probabilities)
 
     def classifier(self) -> LabelWordStudent | PooledStudent:
         """Return the student on its device; without a readout its label words are read."""
@@ -83,8 +86,20 @@ class Pupil:
         log_probabilities = grouped.double().log_softmax(-1).numpy()
         return np.asarray(-(targets[rows] * log_probabilities).sum(axis=1))
 
-    def _states(self) -> NDArray[np.float32]:
-        """Return the mean state of each article (n, width)."""
+    def states(self) -> torch.Tensor:
+        """Return the state that classes are read off of each article (n, width)."""
+        student = self.classifier()
+        found = self._forward(lambda *batch: student(*batch).state, np.arange(len(self.sequences)))
+        return torch.from_numpy(found).to(self.language_model.device)
+
+    def head(self) -> Head:
+        """Return the output embeddings of the student, without rows that stand for no token."""
+        base = cast(PreTrainedModel, self.language_model.get_base_model())
+        head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+        return head_of(cast(nn.Linear, head), len(self._tokenizer))
+
+    def _mean_states(self) -> NDArray[np.float32]:
+        """Return the mean state of each article (n, width), which needs no readout."""
         before, after = self._reading.around(self._tokenizer)
 
         def mean(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

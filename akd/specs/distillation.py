@@ -27,11 +27,11 @@ class OptimizerParams(Frozen):
 
 
 class KlParams(Frozen):
-    """Loss `kl`: which way it looks, `beta` of jsd, `lam` of the skewed one (DistiLLM)."""
+    """Loss `kl`: which way it looks, `beta` of jsd, `skew` of DistiLLM."""
 
     direction: Literal["forward", "reverse", "jsd", "skew"]
     beta: Annotated[float, Field(gt=0, lt=1)]
-    lam: Annotated[float, Field(gt=0, lt=1)]
+    skew: Annotated[float, Field(gt=0, lt=1)]
 
 
 class HiddenParams(Frozen):

@@ -1,4 +1,4 @@
-"""A phase that is killed and run again ends in the bytes of one that was not; two processes agree."""
+"""A phase that is killed and run again ends in the same bytes; two processes agree."""
 
 import os
 import signal
@@ -65,7 +65,36 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(
     assert _outputs(folder) == whole
 
 
+def test_an_end_that_was_asked_for_is_clean_and_says_how_to_go_on(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    folder = _folder(tmp_path, tokenizer)
+    process = _start(folder)
+    _wait_for(folder, 12, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 130
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "student", "tokenizer"]
+
+
 def test_two_processes_have_the_same_loss_curve(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, whole: dict[str, bytes]
 ) -> None:
     folder = _folder(tmp_path, tokenizer)
+    launcher = (
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "-m",
+    )
+    assert _start(folder, *launcher).wait() == 0
+    alone = pl.read_csv(whole["curve.csv"])
+    together = pl.read_csv(folder / "curve.csv")
+    assert together["step"].to_list() == alone["step"].to_list()
+    np.testing.assert_allclose(together["loss"], alone["loss"], atol=0.02)

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.console import guard
 from akd.distill.lessons import Lessons, lessons_of
 from akd.distill.phase import PhaseResult, run_phase
 from akd.models import adapters
@@ -87,7 +89,7 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
             "validation": 2,
         },
         "losses": {
-            "kl": {"direction": "forward", "beta": 0.5, "lam": 0.1},
+            "kl": {"direction": "forward", "beta": 0.5, "skew": 0.1},
             "hidden": {"kind": "projection", "distance": "cosine"},
         },
         "final": "phase",
@@ -144,9 +146,10 @@ def main(folder: Path) -> None:
         table=lessons(texts, [n % 3 for n in range(40)]),
         adapter=LORA.model_copy(update={"dropout": 0.2}),
     )
-    result.curve.write_csv(folder / "curve.csv")
-    result.domains.write_csv(folder / "domains.csv")
+    if PartialState().is_main_process:
+        result.curve.write_csv(folder / "curve.csv")
+        result.domains.write_csv(folder / "domains.csv")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    guard(lambda: main(Path(sys.argv[1])))
