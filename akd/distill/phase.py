@@ -28,7 +28,7 @@ from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
 from akd.specs.adapters import LoraAdapter
-from akd.specs.distillation import DistillParams, OptimizerParams, Phase
+from akd.specs.distillation import CLASS_LOSSES, DistillParams, OptimizerParams, Phase
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def run_phase(
     pupil = Pupil(language_model, tokenizer, reading, table["text"].to_list())
     if settings.readout == "pooled":
         pupil.begin_reading(start, probabilities)
+    learner = pupil.classifier().train()
     plan = _plan(pupil, table, phase, settings, targets, groups, optimizer, progress, seed)
     effective = train(
-        pupil.classifier().train(),
+        learner,
         dataset_of(pupil.sequences, targets, lessons.states),
         objective(
             phase,
@@ -101,6 +102,8 @@ def run_phase(
         seed=seed,
         checkpoints=checkpoints,
     )
+    if settings.readout == "pooled" and not phase.losses.keys() & CLASS_LOSSES:
+        pupil.fit_reading(probabilities)  # the states have moved, and nothing moved it with them
     if PartialState().is_main_process:
         _save(pupil, reading, out)
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -64,7 +64,11 @@ class Pupil:
         if (start / READOUT).is_file():
             self.readout = load_readout(start)
         else:
-            self.readout = fit_readout(self._mean_states(), probabilities)
+            self.fit_reading(probabilities)
+
+    def fit_reading(self, probabilities: Floats) -> None:
+        """Fit the readout to the mean states as they are now."""
+        self.readout = fit_readout(self._mean_states(), probabilities)
 
     def classifier(self) -> LabelWordStudent | PooledStudent:
         """Return the student on its device; without a readout its label words are read."""

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability
 
 LossName = Literal["soft_cross_entropy", "hard_cross_entropy", "kl", "hidden", "next_token"]
+CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
+"""Those that teach the readout of classes; after a phase without them it is fitted anew."""
 Difficulty = Literal["entropy", "margin", "length", "student_loss", "reciprocal_rank", "random"]
 
 

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -80,19 +82,9 @@ def test_two_processes_have_the_same_loss_curve(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, whole: dict[str, bytes]
 ) -> None:
     folder = _folder(tmp_path, tokenizer)
-    launcher = (
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "-m",
-    )
+    launcher = ["accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    launcher += ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1"]
+    launcher += ["--main_process_ip=127.0.0.1", "--main_process_port=0", "--module"]
     assert _start(folder, *launcher).wait() == 0
     alone = pl.read_csv(whole["curve.csv"])
     together = pl.read_csv(folder / "curve.csv")

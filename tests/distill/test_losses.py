@@ -3,11 +3,10 @@
 from functools import partial
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
-from akd.distill.curriculum import easiest, group_probabilities
+from akd.distill.curriculum import group_probabilities
 from akd.distill.losses.classes import (
     forward_kl,
     group_logits,
@@ -150,10 +149,3 @@ def test_groups_sum_probabilities_on_both_sides() -> None:
     torch.testing.assert_close(group_logits(logits, groups).softmax(-1), expected)
     summed = group_probabilities(p.double().numpy(), groups)
     np.testing.assert_allclose(summed, expected, atol=1e-6)
-
-
-def test_the_easiest_are_those_of_least_entropy_and_buckets_are_cumulative() -> None:
-    frame = pl.DataFrame({"id": list("dcba"), "entropy": [0.1, 0.9, 0.5, 0.5]})
-    assert easiest(frame, 0.5)["id"].to_list() == ["a", "d"]
-    assert set(easiest(frame, 0.5)["id"]) < set(easiest(frame, 0.75)["id"])
-    assert easiest(frame, 1.0)["id"].to_list() == list("abcd")

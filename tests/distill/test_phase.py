@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast
 
 from akd.distill.phase import summary
@@ -89,3 +91,77 @@ def test_a_phase_learns_from_its_easiest_share_alone(
         run_tiny(tmp_path, tokenizer, "phase", phase_of(articles=(0.0, 0.5), epochs=1)).articles
         == 4
     )
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {"hard_cross_entropy": 1.0},
+        {"kl": 1.0},
+        {"soft_cross_entropy": 0.5, "kl": 0.5, "hidden": 0.1},
+        {"soft_cross_entropy": 1.0, "next_token": 0.1},
+    ],
+    ids=lambda losses: "+".join(losses),
+)
+def test_every_loss_teaches_and_has_a_curve_of_its_own(
+    losses: dict[str, float], tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    states = torch.randn(8, 48, generator=torch.Generator().manual_seed(1)).half()
+    phase = phase_of(losses=losses, epochs=10)
+    curve = run_tiny(tmp_path, tokenizer, "phase", phase, states=states).curve
+    assert curve.columns == ["step", "loss", *losses]
+    total = sum(weight * curve[name] for name, weight in losses.items())
+    np.testing.assert_allclose(total, curve["loss"], rtol=1e-5)
+    assert curve["loss"][-1] < 0.8 * curve["loss"][0]
+    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
+
+
+@pytest.mark.parametrize("kind", ["projection", "gram"])
+def test_hidden_states_are_met_and_the_projection_is_not_kept(
+    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    states = torch.randn(8, 48, generator=torch.Generator().manual_seed(1)).half()
+    losses = {"kl": settings_of().losses.kl, "hidden": {"kind": kind, "distance": "mse"}}
+    settings = settings_of(losses=losses)
+    phase = phase_of(losses={"hidden": 1.0})
+    curve = run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings, states=states).curve
+    assert curve["hidden"][-1] < 0.7 * curve["hidden"][0]
+    with safe_open(tmp_path / "phase" / "adapter_model.safetensors", "pt") as content:
+        assert all("lora" in name for name in content.keys())  # noqa: SIM118 (not a mapping)
+
+
+def test_words_alone_teach_no_classes_but_leave_a_readout(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """The baseline `cpt`: next tokens first, then the classes in closed form."""
+    phase = phase_of(losses={"next_token": 1.0}, epochs=10)
+    curve = run_tiny(tmp_path, tokenizer, "phase", phase).curve
+    assert curve["next_token"][-1] < 0.8 * curve["next_token"][0]
+    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
+
+
+def test_a_loss_that_is_not_finite_names_step_and_articles_and_keeps_the_checkpoint(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = tiny_model("llama")
+    steps = iter(range(100))
+
+    def break_later(_module: object, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        return output * float("nan") if model.training and next(steps) >= 5 else output
+
+    model.model.norm.register_forward_hook(break_later)
+    with pytest.raises(InputError, match=r"finite .* at step 5, articles n00\d, .*: lower"):
+        run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=10), model=model)
+    assert not (tmp_path / "phase").exists()
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
+        "checkpoint-2",
+        "checkpoint-4",
+    }
+
+
+@pytest.mark.parametrize("kind", ["random", "student_loss", "reciprocal_rank"])
+def test_difficulty_by_the_student_and_by_chance_run_through(
+    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    phase, settings = phase_of(articles=(0.0, 0.5), epochs=1), settings_of(difficulty=kind)
+    assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 4
