@@ -114,6 +114,16 @@ def test_the_teacher_as_its_own_student_has_no_divergence_and_others_have_less_t
     assert 0 < top_k_kl(hidden, *stored, head_of(other, VOCABULARY)).item() < full.item()
 
 
+def test_what_was_stored_in_half_precision_is_as_good_as_live(
+    hidden: torch.Tensor, counted: torch.Tensor
+) -> None:
+    top_tokens, top, tail = stored_top()
+    head = head_of(embeddings_of(), VOCABULARY)
+    live = top_k_kl(hidden, top_tokens, top, tail, counted, head)
+    cached = top_k_kl(hidden, top_tokens, top.half(), tail, counted, head)
+    torch.testing.assert_close(cached, live, rtol=1e-3, atol=0)
+
+
 def test_top_k_of_the_whole_vocabulary_is_the_divergence_in_full(
     hidden: torch.Tensor, counted: torch.Tensor
 ) -> None:

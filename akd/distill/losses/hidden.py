@@ -88,9 +88,9 @@ def projected_distance(
         projection: see `fit_projection`.
         student_states: (batch, student width).
         teacher_states: (batch, teacher width), constants.
-        distance: `cosine`: 1 - cos, the mean over the batch, from 0 to 2 (Sanh et al. 2019,
-            section 3); `mse`: the mean squared error over batch and width (FitNets, eq. 3), in
-            variances of the teacher, so that a constant guess has 1.
+        distance: `cosine`: 1 - cos, the mean over the batch, from 0 to 2 (DistilBERT, Sanh et al.
+            2019); `mse`: the mean squared error over batch and width (FitNets, eq. 3), in variances
+            of the teacher, so that a constant guess has 1.
 
     Returns:
         A scalar without a unit.

@@ -7,10 +7,10 @@ a policy gradient with the rewards that come after a step (`policy_gradient`):
     loss = single_step(...) + policy_gradient(...)
 
 Rewards and weights are constants; tensors are (batch, length), right-padded, in nats, and `counted`
-says which tokens were sampled, which leaves out prompt and padding. With weights of whole texts and
-`rewards_after` the expected gradient is exact; the paper trades some bias for variance by weights
-of single tokens, mean rewards, and the clip of PPO. LMOps counts r_t again in the second term; we
-follow the paper.
+says which tokens were sampled, which leaves out prompt and padding. With weights of whole texts,
+`rewards_after` and no clip the expected gradient, as a sum over tokens, is that of the divergence;
+the paper accepts some bias for less variance: weights of single tokens, mean rewards, the clip of
+PPO. LMOps counts r_t again in the second term; we follow the paper.
 """
 
 import math
