@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from akd.errors import InputError
-from akd.specs.adapters import LoraAdapter, Quantization
+from akd.specs.adapters import Adapter, Quantization
 from akd.specs.base import Frozen
 from akd.specs.corpus import CleanParams, FetchParams
 from akd.specs.distillation import DistillParams, OptimizerParams
@@ -30,7 +30,7 @@ class Params(Frozen):
     filter: FilterParams
     prompt: PromptParams
     label: LabelParams
-    adapter: LoraAdapter
+    adapter: Adapter
     quantization: Quantization
     optimizer: OptimizerParams
     distill: DistillParams
@@ -42,6 +42,15 @@ class Params(Frozen):
         if self.pair not in self.pairs:
             known = ", ".join(sorted(self.pairs))
             raise ValueError(f"pair {self.pair!r} is not one of {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_in_four_bits_stay(self) -> Self:
+        if self.adapter.kind == "full" and self.quantization.kind != "none":
+            raise ValueError(
+                f"adapter 'full' trains weights, and {self.quantization.kind!r} has none that can "
+                "be trained: set `quantization.kind: none` or choose another `adapter.kind`"
+            )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,10 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -20,17 +24,21 @@ from transformers import (
     OPTForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from akd.prompts.template import Prompt
 from akd.records import ARTICLE, CLEAN
+from akd.specs.adapters import Adapter
 
 if TYPE_CHECKING:
     from tests.teacher.completion_server import CompletionServer
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).parent.parent
-FAMILIES = ("llama", "opt", "gpt2")
+FAMILIES = ("llama", "opt", "gpt2", "qwen3", "gemma2", "gemma3")
+"""SmolLM is a LLaMA with tied embeddings, as are the models of Gemma."""
 
 SENTENCES = [
     "The storm flooded the town and hundreds of people left their homes before the night.",
@@ -84,33 +92,38 @@ def tiny_model(family: str, layers: int = 3, seed: int = 0, width: int = 32) -> 
     # Weights ten times as large as usual, so that frozen embeddings can tell labels apart.
     std = {"init_std" if family == "opt" else "initializer_range": 0.2}
     shared = {"vocab_size": 512, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, **std}
+    if family == "gpt2":
+        return GPT2LMHeadModel(
+            GPT2Config(n_embd=width, n_layer=layers, n_head=4, n_positions=256, **shared)
+        ).eval()
+    shared |= {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 4}
+    shared |= {"max_position_embeddings": 256}
+    if family == "opt":
+        config = OPTConfig(ffn_dim=2 * width, word_embed_proj_dim=width, **shared)
+        return OPTForCausalLM(config).eval()
+    shared |= {"num_key_value_heads": 2, "intermediate_size": 2 * width}
+    # In these heads are not a share of the width, and Gemma's odd blocks see a window alone.
+    wide = {"head_dim": width // 2, **shared}
+    windows = ["full_attention", "sliding_attention"] * layers
+    gemma = {"sliding_window": 8, "layer_types": windows[:layers], **wide}
+    gemma |= {"query_pre_attn_scalar": width // 2}
     match family:
         case "llama":
-            config = LlamaConfig(
-                hidden_size=width,
-                intermediate_size=2 * width,
-                num_hidden_layers=layers,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                max_position_embeddings=256,
-                **shared,
-            )
-            model = LlamaForCausalLM(config)
-        case "opt":
-            config = OPTConfig(
-                hidden_size=width,
-                ffn_dim=2 * width,
-                num_hidden_layers=layers,
-                num_attention_heads=4,
-                max_position_embeddings=256,
-                word_embed_proj_dim=width,
-                **shared,
-            )
-            model = OPTForCausalLM(config)
-        case "gpt2":
-            config = GPT2Config(n_embd=width, n_layer=layers, n_head=4, n_positions=256, **shared)
-            model = GPT2LMHeadModel(config)
+            model = LlamaForCausalLM(LlamaConfig(**shared))
+        case "qwen3":
+            model = Qwen3ForCausalLM(Qwen3Config(**wide))
+        case "gemma2":
+            model = Gemma2ForCausalLM(Gemma2Config(**gemma))
+        case "gemma3":
+            model = Gemma3ForCausalLM(Gemma3TextConfig(**gemma))
     return model.eval()
+
+
+def adapter_spec(**changes: object) -> Adapter:
+    """Return a small LoRA, or what the changes make of it."""
+    small: dict[str, object] = {"kind": "lora", "r": 4, "alpha": 8, "dropout": 0.0}
+    small |= {"targets": "all-linear", "tokens": 5, "first_layer": 0}
+    return Adapter.model_validate({**small, **changes})
 
 
 @pytest.fixture(params=FAMILIES)

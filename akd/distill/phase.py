@@ -27,7 +27,7 @@ from akd.models.scoring import context_of
 from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 from akd.specs.distillation import CLASS_LOSSES, DistillParams, OptimizerParams, Phase
 
 
@@ -53,7 +53,7 @@ def run_phase(
     *,
     reading: Reading,
     coarse_groups: Sequence[int],
-    adapter: LoraAdapter,
+    adapter: Adapter,
     optimizer: OptimizerParams,
     start: Path,
     out: Path,

@@ -2,20 +2,32 @@
 
 import json
 from pathlib import Path
+from typing import assert_never
 
 from peft import (
+    IA3Config,
     LoraConfig,
     PeftConfig,
     PeftModel,
+    PrefixTuningConfig,
+    PromptTuningConfig,
+    PromptTuningInit,
     TaskType,
     get_peft_model,
     prepare_model_for_kbit_training,
+)
+from peft.utils.constants import (
+    TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING,
+    TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
 )
 from transformers import PreTrainedModel
 
 from akd.errors import InputError
 from akd.io import write_text
-from akd.specs.adapters import LoraAdapter
+from akd.models.placement import chosen_linears, ending, linears, owners
+from akd.models.tuners.series import SeriesConfig
+from akd.models.tuners.weights import WEIGHTS, WeightsConfig
+from akd.specs.adapters import Adapter
 
 EMPTY = "empty.json"
 """Marks the folder `student`: an adapter that has not begun."""
@@ -26,18 +38,16 @@ def write_empty(folder: Path) -> None:
     write_text(folder / EMPTY, "{}\n")
 
 
-def attach(model: PreTrainedModel, spec: LoraAdapter, start: Path, *, train: bool) -> PeftModel:
+def attach(model: PreTrainedModel, spec: Adapter, start: Path, *, train: bool) -> PeftModel:
     """Put an adapter on the model: a new one on the empty start, else the one found there.
 
-    Base weights stay frozen; a 4-bit model is prepared for training (QLoRA).
+    Base weights stay frozen.
 
     Raises:
-        InputError: if the folder holds neither.
+        InputError: if the folder holds neither, or this model cannot have such an adapter.
     """
-    if train and getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if (start / EMPTY).is_file():
-        return get_peft_model(model, _config(spec))
+        return get_peft_model(_prepared(model), _config(model, spec))
     return load(model, start, train=train)
 
 
@@ -49,7 +59,14 @@ def load(model: PreTrainedModel, folder: Path, *, train: bool = False) -> PeftMo
     """
     if not (folder / "adapter_config.json").is_file():
         raise InputError(f"{folder} holds no adapter: run the phase that writes it (dvc repro)")
-    return PeftModel.from_pretrained(model, str(folder), is_trainable=train)
+    model, config = _prepared(model), PeftConfig.from_pretrained(str(folder))
+    if not config.is_prompt_learning:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=train)
+    loaded = PeftModel.from_pretrained(model, str(folder))
+    if train:  # PEFT loads virtual tokens frozen, and refuses `is_trainable`
+        loaded.active_peft_config.inference_mode = False
+        loaded.prompt_encoder.requires_grad_(True)
+    return loaded
 
 
 def save(model: PeftModel, folder: Path) -> None:
@@ -59,22 +76,87 @@ def save(model: PeftModel, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # a model card with nothing in it
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(config.get("target_modules"), list):
-        config["target_modules"].sort()
+    for key in ("target_modules", "feedforward_modules"):
+        if isinstance(config.get(key), list):
+            config[key].sort()
     write_text(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def trainable_share(model: PeftModel) -> tuple[int, int]:
-    """Return the number of trainable parameters and of all parameters."""
-    trainable, total = model.get_nb_trainable_parameters()
-    return int(trainable), int(total)
+    """Return the number of trainable parameters and of all parameters.
+
+    A trained weight and the frozen one that it replaces count once: `full` trains all there is.
+    """
+    trainable, total = (int(count) for count in model.get_nb_trainable_parameters())
+    beside = trainable if model.active_peft_config.peft_type == WEIGHTS else 0
+    return trainable, total - beside
 
 
-def _config(spec: LoraAdapter) -> PeftConfig:
-    return LoraConfig(
-        r=spec.r,
-        lora_alpha=spec.alpha,
-        lora_dropout=spec.dropout,
-        target_modules=spec.targets,
+def _prepared(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a 4-bit model with all else in float32 (QLoRA), read as it was trained."""
+    if not getattr(model, "is_loaded_in_4bit", False):
+        return model
+    prepared: PreTrainedModel = prepare_model_for_kbit_training(
+        model, use_gradient_checkpointing=False
+    )
+    return prepared
+
+
+def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
+    match spec.kind:
+        case "lora" | "dora":
+            return LoraConfig(
+                r=spec.r,
+                lora_alpha=spec.alpha,
+                lora_dropout=spec.dropout,
+                use_dora=spec.kind == "dora",
+                target_modules=chosen_linears(model, spec.targets, spec.first_layer),
+                task_type=TaskType.CAUSAL_LM,
+            )
+        case "series":
+            blocks = linears(model, spec.first_layer)
+            return SeriesConfig(
+                r=spec.r,
+                dropout=spec.dropout,
+                target_modules={n for b in blocks for n in (b.attention[-1], b.mlp[-1])},
+                task_type=TaskType.CAUSAL_LM,
+            )
+        case "ia3":
+            return _ia3(model, spec.first_layer)
+        case "bitfit" | "full":
+            return _weights(model, spec.first_layer, biases=spec.kind == "bitfit")
+        case "prompt":
+            return PromptTuningConfig(
+                num_virtual_tokens=spec.tokens,
+                prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+                task_type=TaskType.CAUSAL_LM,
+            )
+        case "prefix":
+            return PrefixTuningConfig(num_virtual_tokens=spec.tokens, task_type=TaskType.CAUSAL_LM)
+        case _:
+            assert_never(spec.kind)
+
+
+def _ia3(model: PreTrainedModel, first_layer: int) -> IA3Config:
+    family = model.config.model_type
+    known = TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
+    if family not in known:
+        raise InputError(
+            f"adapter ia3: PEFT does not say which layers of a {family} model it scales: choose "
+            f"another adapter, or a model of {', '.join(sorted(known))}"
+        )
+    inner = TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING[family]
+    return IA3Config(
+        target_modules=ending(model, known[family], first_layer),
+        feedforward_modules=ending(model, inner, first_layer),
         task_type=TaskType.CAUSAL_LM,
     )
+
+
+def _weights(model: PreTrainedModel, first_layer: int, *, biases: bool) -> WeightsConfig:
+    names = owners(model, first_layer, biases=biases)
+    if not names:
+        raise InputError(
+            f"adapter bitfit: {type(model).__name__} has no biases to train: choose another adapter"
+        )
+    return WeightsConfig(biases=biases, target_modules=names, task_type=TaskType.CAUSAL_LM)

@@ -67,7 +67,13 @@ def class_logits(
     head = model.get_output_embeddings()
     weight = head.weight[label_tokens]
     bias = None if getattr(head, "bias", None) is None else head.bias[label_tokens]
-    return nn.functional.linear(hidden.to(weight.dtype), weight, bias).float()
+    return capped(model, nn.functional.linear(hidden.to(weight.dtype), weight, bias))
+
+
+def capped(model: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
+    """Return logits as the model gives them, in float32: Gemma 2 bounds what its head computes."""
+    bound: float | None = getattr(model.config, "final_logit_softcapping", None)
+    return logits.float() if bound is None else torch.tanh(logits.float() / bound) * bound
 
 
 def describe(folder: Path) -> dict[str, int]:

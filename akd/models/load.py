@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import assert_never
 
 import torch
+from bitsandbytes.nn.modules import Linear4bit
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -72,6 +73,11 @@ def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
         device_map={"": device()},
         local_files_only=True,
     )
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            # On AVX-512 a pass in evaluation mode would repack the weights in place for a kernel
+            # that has no gradient: training after it would learn nothing below, in silence.
+            module.support_avx512bf16_for_cpu = False
     model.eval()
     return model
 
@@ -86,6 +92,8 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,
                 bnb_4bit_compute_dtype=dtype,
+                # Packed weights that look like bfloat16 can be sharded with the others by FSDP.
+                bnb_4bit_quant_storage=torch.bfloat16,
             )
         case _:
             assert_never(quantization.kind)

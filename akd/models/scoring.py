@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache
 
-from akd.models.architecture import class_logits, transformer_blocks
+from akd.models.architecture import capped, class_logits, transformer_blocks
 from akd.models.batching import batches_of_width, pad_right
 from akd.models.load import device
 from akd.models.truncation import check_room, truncated
@@ -62,6 +62,7 @@ class TextScorer:
         self._before = list(before)
         self._after = list(after)
         self._label_tokens = torch.tensor(label_tokens, device=model.device)
+        self._vocabulary = len(tokenizer)  # rows of the head beyond it are padding, and no words
         self._text_tokens = text_tokens
         self._batch_size = batch_size
         self._blocks = [transformer_blocks(model)[layer - 1] for layer in layers]
@@ -121,7 +122,8 @@ class TextScorer:
         for start in range(0, len(last), _HEAD_ROWS):
             rows = last[start : start + _HEAD_ROWS]
             filled = torch.cat([rows, rows[-1:].expand(_HEAD_ROWS - len(rows), -1)])
-            partition: torch.Tensor = head(filled).float().logsumexp(-1, keepdim=True)
+            logits = capped(self._model, head(filled)[:, : self._vocabulary])
+            partition: torch.Tensor = logits.logsumexp(-1, keepdim=True)
             labels = class_logits(self._model, filled, self._label_tokens)
             found.append((labels - partition)[: len(rows)])
         return torch.cat(found)

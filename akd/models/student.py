@@ -128,7 +128,18 @@ def article_mean(
 
 
 def final_states(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the final states of all positions (batch, length, width)."""
+    """Return the final states of the tokens (batch, length, width), without any of virtual ones."""
     base = cast(PreTrainedModel, language_model.get_base_model())
-    states: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
-    return states
+    if not language_model.active_peft_config.is_prompt_learning:
+        states: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
+        return states
+    # Virtual tokens are put in by PEFT's forward alone, which gives logits: one is little work.
+    found: list[torch.Tensor] = []
+    handle = base.get_decoder().register_forward_hook(
+        lambda _module, _inputs, output: found.append(output.last_hidden_state)
+    )
+    try:
+        language_model(input_ids=tokens, logits_to_keep=1)
+    finally:
+        handle.remove()
+    return found[0][:, -tokens.shape[1] :]

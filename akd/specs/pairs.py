@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from akd.specs.base import Frozen
+from akd.specs.base import Frozen, Positive
 from akd.wheels import Wheel
 
 
@@ -32,12 +32,28 @@ class WheelModel(Frozen):
     member: str
 
 
+class FirstLayers(Frozen):
+    """So many of the first layers."""
+
+    first: Positive
+
+
+class EvenlyLayers(Frozen):
+    """So many layers spread evenly over the depth, the first and the last among them."""
+
+    evenly: Positive
+
+
 class PrunedModel(Frozen):
-    """A student made of some layers of its teacher, counted from 0."""
+    """A student made of some layers of its teacher, counted from 0; embeddings and head stay."""
 
     kind: Literal["pruned"]
     of: Literal["teacher"]
-    layers: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    layers: (
+        Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+        | FirstLayers
+        | EvenlyLayers
+    )
 
 
 class Pair(Frozen):

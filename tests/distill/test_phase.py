@@ -14,7 +14,7 @@ from akd.distill.phase import summary
 from akd.errors import InputError
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.specs.adapters import Quantization
-from tests.conftest import tiny_model
+from tests.conftest import FAMILIES, tiny_model
 from tests.distill.tiny_phase import READING, TEXTS, TRUTH, phase_of, run_tiny, settings_of
 
 
@@ -37,7 +37,7 @@ def test_an_article_that_the_student_cannot_hold_is_refused(
 
 
 @pytest.mark.parametrize("readout", ["pooled", "label_words"])
-@pytest.mark.parametrize("family", ["llama", "opt", "gpt2"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_eight_rows_overfit(
     family: str,
     readout: Literal["pooled", "label_words"],

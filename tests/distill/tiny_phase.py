@@ -19,15 +19,22 @@ from akd.distill.phase import PhaseResult, run_phase
 from akd.models import adapters
 from akd.prompts.reading import Reading
 from akd.records import SIGNAL
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 from akd.specs.distillation import DistillParams, OptimizerParams, Phase
-from tests.conftest import PROMPT, SENTENCES, article, clean_articles, tiny_model
+from tests.conftest import (
+    PROMPT,
+    SENTENCES,
+    adapter_spec,
+    article,
+    clean_articles,
+    tiny_model,
+)
 
 LABELS = ["risk", "caution", "safe"]
 TRUTH = [0, 1, 2, 0, 2, 1, 2, 0]
 TEXTS = [f"{SENTENCES[n % 5]}" if n < 5 else f"{n} {SENTENCES[n % 5]}" for n in range(8)]
 READING = Reading(PROMPT, LABELS, 12)
-LORA = LoraAdapter(kind="lora", r=8, alpha=16, dropout=0.0, targets="all-linear")
+LORA = adapter_spec(r=8, alpha=16)
 ADAMW = OptimizerParams(
     kind="adamw",
     learning_rate=2e-2,
@@ -110,7 +117,7 @@ def run_tiny(
     reading: Reading = READING,
     table: pl.DataFrame | None = None,
     states: torch.Tensor | None = None,
-    adapter: LoraAdapter = LORA,
+    adapter: Adapter = LORA,
     optimizer: Mapping[str, object] | None = None,
 ) -> PhaseResult:
     """Run one phase from `folder`/`start` to `folder`/`name`."""

@@ -14,12 +14,12 @@ from akd.models.architecture import (
     keep_blocks,
     transformer_blocks,
 )
-from tests.conftest import tiny_model
+from tests.conftest import FAMILIES, tiny_model
 
 TOKENS = torch.arange(2, 22).reshape(2, 10)
 
 
-@pytest.mark.parametrize("family", ["llama", "opt", "gpt2"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_keeping_the_first_blocks_is_stopping_early(family: str) -> None:
     whole, cut = tiny_model(family), tiny_model(family)
     keep_blocks(cut, [0, 1])
