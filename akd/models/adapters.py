@@ -62,10 +62,10 @@ def load(model: PreTrainedModel, folder: Path, *, train: bool = False) -> PeftMo
     model, config = _prepared(model), PeftConfig.from_pretrained(str(folder))
     if not config.is_prompt_learning:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=train)
+    # PEFT refuses `is_trainable` for virtual tokens, and leaves them half frozen.
     loaded = PeftModel.from_pretrained(model, str(folder))
-    if train:  # PEFT loads virtual tokens frozen, and refuses `is_trainable`
-        loaded.active_peft_config.inference_mode = False
-        loaded.prompt_encoder.requires_grad_(True)
+    loaded.active_peft_config.inference_mode = not train
+    loaded.prompt_encoder.requires_grad_(train)
     return loaded
 
 

@@ -14,9 +14,10 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
 
+from akd.errors import InputError
 from akd.io import read_tensors, write_tensors
 from akd.models.architecture import class_logits
-from akd.models.scoring import mean_over
+from akd.models.scoring import context_of, mean_over
 
 READOUT = "readout.safetensors"
 
@@ -128,11 +129,21 @@ def article_mean(
 
 
 def final_states(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the final states of the tokens (batch, length, width), without any of virtual ones."""
+    """Return the final states of the tokens (batch, length, width), without any of virtual ones.
+
+    Raises:
+        InputError: if tokens and virtual ones together do not fit into the model's context.
+    """
     base = cast(PreTrainedModel, language_model.get_base_model())
     if not language_model.active_peft_config.is_prompt_learning:
         states: torch.Tensor = base.base_model(tokens, use_cache=False).last_hidden_state
         return states
+    virtual, context = language_model.active_peft_config.num_virtual_tokens, context_of(base.config)
+    if context is not None and virtual + tokens.shape[1] > context:
+        raise InputError(
+            f"{virtual} virtual tokens leave no room for {tokens.shape[1]} in a context of "
+            f"{context}: lower adapter.tokens or label.article_tokens"
+        )
     # Virtual tokens are put in by PEFT's forward alone, which gives logits: one is little work.
     found: list[torch.Tensor] = []
     handle = base.get_decoder().register_forward_hook(

@@ -32,33 +32,21 @@ class SeriesConfig(PeftConfig):
         self.target_modules = set(self.target_modules)
 
 
-class Bottleneck(nn.Module):
-    """h + up(gelu(down(h))), where `up` begins at zero: at first nothing is changed."""
-
-    def __init__(self, width: int, r: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.down = nn.Linear(width, r)
-        self.up = nn.Linear(r, width)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return adapted states (batch, length, width) in the dtype in which they came."""
-        states = self.dropout(hidden.to(self.down.weight.dtype))
-        change: torch.Tensor = self.up(nn.functional.gelu(self.down(states)))
-        return hidden + change.to(hidden.dtype)
-
-
 class SeriesLayer(nn.Module, BaseTunerLayer):
-    """A linear layer followed by the bottlenecks of the active adapters."""
+    """A linear layer followed by the bottlenecks of the active adapters: h + up(gelu(down(h))).
 
-    adapter_layer_names = ("series_bottleneck",)
+    `up` begins at zero, so that at first nothing is changed. The parts stand in dictionaries of
+    their own since PEFT looks for an adapter's name in the place before the last of a key.
+    """
+
+    adapter_layer_names = ("series_down", "series_up", "series_dropout")
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config: SeriesConfig) -> None:
         super().__init__()
         self.base_layer = base_layer
-        self.series_bottleneck = nn.ModuleDict()
+        self.series_down = nn.ModuleDict()
+        self.series_up = nn.ModuleDict()
+        self.series_dropout = nn.ModuleDict()
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 
@@ -66,7 +54,12 @@ class SeriesLayer(nn.Module, BaseTunerLayer):
         """Add the bottleneck of an adapter."""
         base = self.get_base_layer()
         width = cast(int, base.nf if isinstance(base, Conv1D) else base.out_features)
-        self.series_bottleneck[adapter_name] = Bottleneck(width, config.r, config.dropout)
+        up = nn.Linear(config.r, width)
+        nn.init.zeros_(up.weight)
+        nn.init.zeros_(up.bias)
+        self.series_down[adapter_name] = nn.Linear(width, config.r)
+        self.series_up[adapter_name] = up
+        self.series_dropout[adapter_name] = nn.Dropout(config.dropout)
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
@@ -75,9 +68,15 @@ class SeriesLayer(nn.Module, BaseTunerLayer):
         states: torch.Tensor = self.base_layer(hidden, *args, **kwargs)
         if not self.disable_adapters:
             for name in self.active_adapters:
-                if name in self.series_bottleneck:
-                    states = self.series_bottleneck[name](states)
+                if name in self.series_down:
+                    states = states + self._change(states, name)
         return states
+
+    def _change(self, states: torch.Tensor, name: str) -> torch.Tensor:
+        down, up = self.series_down[name], self.series_up[name]
+        inside: torch.Tensor = self.series_dropout[name](states).to(down.weight.dtype)
+        change: torch.Tensor = up(nn.functional.gelu(down(inside)))
+        return change.to(states.dtype)
 
 
 class SeriesModel(BaseTuner):
