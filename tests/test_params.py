@@ -47,6 +47,46 @@ def test_an_unknown_kind_is_named(raw: dict[str, Any], tmp_path: Path) -> None:
         _load(raw, tmp_path)
 
 
+KINDS = ["lora", "dora", "series", "ia3", "bitfit", "prompt", "prefix", "full"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_of_adapter_alone_is_enough(
+    raw: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    raw["adapter"]["kind"] = kind
+    assert _load(raw, tmp_path).adapter.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"r": 0}, r"adapter\.r: Input should be greater than 0"),
+        ({"kind": "adalora"}, r"adapter\.kind: Input should be 'lora', 'dora', 'series'"),
+        (
+            {"targets": "linear"},
+            r"adapter\.targets\..*: Input should be 'all-linear' or 'attention'",
+        ),
+        ({"tokens": 0}, r"adapter\.tokens: Input should be greater than 0"),
+        ({"first_layer": -1}, r"adapter\.first_layer: Input should be greater than or equal to 0"),
+        ({"kind": "prompt", "first_layer": 2}, "'prompt' are seen by every block: set first_layer"),
+    ],
+)
+def test_an_adapter_that_cannot_be(
+    raw: dict[str, Any], tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    raw["adapter"] |= changes
+    with pytest.raises(InputError, match=told):
+        _load(raw, tmp_path)
+
+
+def test_weights_in_four_bits_cannot_be_trained(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["adapter"]["kind"], raw["quantization"]["kind"] = "full", "nf4"
+    told = "adapter 'full' trains weights, and 'nf4' has none that can be trained: set"
+    with pytest.raises(InputError, match=told):
+        _load(raw, tmp_path)
+
+
 def test_nothing_has_a_default(raw: dict[str, Any], tmp_path: Path) -> None:
     del raw["optimizer"]["warmup"]
     with pytest.raises(InputError, match=r"optimizer\.warmup: Field required"):

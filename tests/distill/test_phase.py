@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from akd.distill.phase import summary
+from akd.distill.phase import PhaseResult, summary
 from akd.errors import InputError
 from akd.evaluate.predict import load_student, student_probabilities
+from akd.models.scoring import TextScorer
+from akd.prompts.template import render
 from akd.specs.adapters import Quantization
-from tests.conftest import FAMILIES, tiny_model
-from tests.distill.tiny_phase import READING, TEXTS, TRUTH, phase_of, run_tiny, settings_of
+from tests.conftest import FAMILIES, PROMPT, adapter_spec, tiny_model
+from tests.distill.tiny_phase import READING, TEXTS, TRUTH, lessons, phase_of, run_tiny, settings_of
 
 
 def _predict(
@@ -56,6 +58,62 @@ def test_eight_rows_overfit(
     found = _predict(tmp_path, tokenizer, "phase", family)
     assert found.argmax(1).tolist() == TRUTH
     np.testing.assert_allclose(found.sum(1), 1.0)
+
+
+@pytest.mark.parametrize("readout", ["pooled", "label_words"])
+@pytest.mark.parametrize("kind", ["dora", "series", "ia3", "bitfit", "prompt", "prefix", "full"])
+def test_every_adapter_learns_from_phase_to_phase(
+    kind: str,
+    readout: Literal["pooled", "label_words"],
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    def run(name: str, start: str) -> PhaseResult:
+        return run_tiny(
+            tmp_path,
+            tokenizer,
+            name,
+            phase_of(epochs=4),
+            start=start,
+            model=tiny_model("opt"),
+            settings=settings_of(readout=readout),
+            adapter=adapter_spec(kind=kind),
+        )
+
+    first, second = run("phase-1", "student"), run("phase-2", "phase-1")
+    epochs = [loss for result in (first, second) for loss in result.curve["loss"]]
+    start, middle, end = (np.mean(epochs[step : step + 2]) for step in (0, 8, 14))
+    assert end < start, "an epoch has two steps"
+    assert middle < start, "the second phase goes on from the first"
+    assert 0 < summary(second)["trainable_share"] <= 1
+    assert (summary(second)["trainable_share"] == 1) == (kind == "full")
+    folder = tmp_path / "base"
+    found = [_predict(tmp_path, tokenizer, name, "opt") for name in ("phase-1", "phase-2")]
+    assert not np.allclose(*found)
+    base = tiny_model("opt").state_dict()
+    kept = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    assert all(torch.equal(base[name], kept[name]) for name in base)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_teacher_of_another_shape_teaches(
+    family: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    teacher = tiny_model(family, layers=4, seed=9, width=48)
+    teacher.resize_token_embeddings(520, mean_resizing=False)
+    before, after = render(PROMPT, tokenizer)
+    scorer = TextScorer(
+        teacher, tokenizer, before=before, after=after,
+        label_tokens=READING.label_tokens(tokenizer), text_tokens=12, batch_size=4, layers=[],
+    )  # fmt: skip
+    scores = scorer.score(TEXTS).log_probabilities.astype(np.float64)
+    centered = 4 * (scores - scores.mean(axis=0))
+    probabilities = np.exp(centered) / np.exp(centered).sum(axis=1, keepdims=True)
+    table = lessons(probabilities=probabilities)
+    run_tiny(tmp_path, tokenizer, "phase", phase_of(), model=tiny_model(family), table=table)
+    found = _predict(tmp_path, tokenizer, "phase", family)
+    knowing_nothing = np.abs(probabilities.mean(axis=0) - probabilities).mean()
+    assert np.abs(found - probabilities).mean() < 0.4 * knowing_nothing
 
 
 def test_two_runs_have_equal_bytes(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.models.load import compute_dtype, load_model, load_teacher
 from akd.models.resolve import resolve
 from akd.specs.adapters import Quantization
 from akd.specs.pairs import HubModel, LocalModel, PrunedModel
+from tests.conftest import tiny_model
 
 PLAIN = Quantization(kind="none")
 
@@ -26,6 +30,41 @@ def test_a_local_model_and_a_student_cut_out_of_it(teacher_folder: Path, tmp_pat
     assert torch.equal(student.model.layers[1].mlp.up_proj.weight, kept.float())
     for file in (tmp_path / "s").iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("layers", "kept"),
+    [
+        ({"first": 2}, [0, 1]),
+        ({"evenly": 1}, [0]),
+        ({"evenly": 3}, [0, 2, 4]),
+        ({"evenly": 5}, [0, 1, 2, 3, 4]),
+        ([1, 4], [1, 4]),
+    ],
+)
+def test_layers_of_a_pruned_student(layers: object, kept: list[int], tmp_path: Path) -> None:
+    teacher = tiny_model("gemma3", layers=5)
+    teacher.save_pretrained(tmp_path / "t")
+    PreTrainedTokenizerFast(tokenizer_object=Tokenizer(BPE())).save_pretrained(tmp_path / "t")
+    spec = PrunedModel.model_validate({"kind": "pruned", "of": "teacher", "layers": layers})
+    resolve(spec, tmp_path / "s", teacher=tmp_path / "t")
+    student = AutoModelForCausalLM.from_pretrained(tmp_path / "s")
+    for block, layer in zip(student.model.layers, kept, strict=True):
+        old = teacher.model.layers[layer]
+        assert torch.equal(block.mlp.up_proj.weight, old.mlp.up_proj.weight)
+        assert block.self_attn.is_sliding == old.self_attn.is_sliding
+    assert student.lm_head.weight is student.model.embed_tokens.weight
+    assert torch.equal(student.lm_head.weight, teacher.lm_head.weight)
+
+
+@pytest.mark.parametrize("layers", [{"first": 4}, {"evenly": 4}, [3]])
+def test_more_layers_than_the_teacher_has(
+    layers: object, teacher_folder: Path, tmp_path: Path
+) -> None:
+    spec = PrunedModel.model_validate({"kind": "pruned", "of": "teacher", "layers": layers})
+    with pytest.raises(InputError, match="below 3|has 3 layers"):
+        resolve(spec, tmp_path / "s", teacher=teacher_folder)
+    assert not (tmp_path / "s").exists()
 
 
 def test_what_is_no_model_leaves_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_scores_are_those_of_one_plain_pass_over_each_text(
         inner = tokenizer(text, add_special_tokens=False).input_ids[:12]
         with torch.no_grad():
             out = model(torch.tensor([[5, 6, 7, *inner, 9, 10]]), output_hidden_states=True)
-        expected = out.logits[0, -1].log_softmax(-1)[LABELS]
+        expected = out.logits[0, -1, : len(tokenizer)].log_softmax(-1)[LABELS]
         np.testing.assert_allclose(scores.log_probabilities[row], expected, atol=1e-4)
         np.testing.assert_allclose(scores.decision[row], out.hidden_states[-1][0, -1], atol=1e-4)
         for position, layer in enumerate((1, 2)):
@@ -61,8 +61,19 @@ def test_a_prompt_without_a_prefix(
     scores = _scorer(llama, tokenizer, before=[]).score(["fire"])
     inner = tokenizer("fire", add_special_tokens=False).input_ids
     with torch.no_grad():
-        expected = llama(torch.tensor([[*inner, 9, 10]])).logits[0, -1].log_softmax(-1)[LABELS]
+        logits = llama(torch.tensor([[*inner, 9, 10]])).logits[0, -1, : len(tokenizer)]
+        expected = logits.log_softmax(-1)[LABELS]
     np.testing.assert_allclose(scores.log_probabilities[0], expected, atol=1e-5)
+
+
+def test_padded_rows_of_the_vocabulary_have_no_mass(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    before = _scorer(model, tokenizer).score(SENTENCES).log_probabilities
+    with torch.no_grad():
+        model.get_output_embeddings().weight[len(tokenizer) :] = 50.0
+    after = _scorer(model, tokenizer).score(SENTENCES).log_probabilities
+    np.testing.assert_array_equal(before, after)
 
 
 def test_no_text_at_all(llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
