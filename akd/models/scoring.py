@@ -1,6 +1,5 @@
 """Scoring: one forward pass over each text gives class scores and hidden states."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,11 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import DynamicCache
 
 from akd.models.architecture import capped, class_logits, transformer_blocks
-from akd.models.batching import batches_of_width, pad_right
-from akd.models.load import device
+from akd.models.batching import batches_of_width
+from akd.models.continuation import Passage, Prefix, filled_rows
 from akd.models.truncation import check_room, truncated
 from akd.records import Scores
 
@@ -59,7 +57,6 @@ class TextScorer:
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._before = list(before)
         self._after = list(after)
         self._label_tokens = torch.tensor(label_tokens, device=model.device)
         self._vocabulary = len(tokenizer)  # rows of the head beyond it are padding, and no words
@@ -69,7 +66,7 @@ class TextScorer:
         context = context_of(model.config)
         check_room(len(before), text_tokens, len(after), context)
         self._widest = None if context is None else context - len(before)
-        self._cache = self._prefix_cache() if before else None
+        self._prefix = Prefix(model, before, int(tokenizer.pad_token_id))
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
@@ -83,39 +80,25 @@ class TextScorer:
         for wide, rows in batches_of_width(sequences, self._batch_size, self._widest):
             filled = rows + rows[-1:] * ((filled_rows(self._batch_size) or 0) - len(rows))
             spans = torch.tensor([len(texts_tokens[row]) for row in filled])
-            last, pooled = self._forward([sequences[row] for row in filled], spans, wide)
-            count = len(rows)
+            passage, pooled = self._read([sequences[row] for row in filled], spans, wide)
+            count, last = len(rows), passage.last
             decision[rows] = last[:count].float().cpu().numpy()
             states[rows] = pooled[:count]
             log_probabilities[rows] = self._label_log_probabilities(last)[:count].cpu().numpy()
         return Scores(log_probabilities, decision, states)
 
-    def _prefix_cache(self) -> DynamicCache:
-        with torch.inference_mode():
-            tokens = torch.tensor([self._before], device=self._model.device)
-            cache: DynamicCache = self._model.base_model(tokens, use_cache=True).past_key_values
-            return cache
-
-    def _forward(
+    def _read(
         self, sequences: list[list[int]], spans: torch.Tensor, width: int
-    ) -> tuple[torch.Tensor, NDArray[np.float32]]:
-        """Return decision states (batch, width) and pooled states (batch, blocks, width)."""
-        tokens, lengths = pad_right(sequences, int(self._tokenizer.pad_token_id), width)
-        cache = None
-        if self._cache is not None:
-            cache = copy.deepcopy(self._cache)
-            cache.batch_repeat_interleave(len(sequences))
+    ) -> tuple[Passage, NDArray[np.float32]]:
+        """Return what was read and pooled states (batch, blocks, width)."""
         with _captured(self._blocks) as captured:
-            output = self._model.base_model(
-                tokens.to(self._model.device), past_key_values=cache, use_cache=cache is not None
-            )
-        hidden = output.last_hidden_state
-        last = hidden[torch.arange(len(sequences)), lengths - 1]
-        inside = (torch.arange(tokens.shape[1]) < spans[:, None]).to(hidden.device)
+            passage = self._prefix.read(sequences, width)
+        hidden = passage.hidden
+        inside = (torch.arange(hidden.shape[1]) < spans[:, None]).to(hidden.device)
         pooled = np.empty((len(sequences), len(captured), hidden.shape[-1]), np.float32)
         for position, block_states in enumerate(captured):
             pooled[:, position] = mean_over(block_states, inside).cpu().numpy()
-        return last, pooled
+        return passage, pooled
 
     def _label_log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
         head, found = self._model.get_output_embeddings(), []
@@ -127,11 +110,6 @@ class TextScorer:
             labels = class_logits(self._model, filled, self._label_tokens)
             found.append((labels - partition)[: len(rows)])
         return torch.cat(found)
-
-
-def filled_rows(batch_size: int) -> int | None:
-    """Return how many rows every batch has on this machine; None where their number is free."""
-    return batch_size if device().type == "cuda" else None
 
 
 def context_of(config: PretrainedConfig) -> int | None:
