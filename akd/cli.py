@@ -14,7 +14,8 @@ from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.evaluate.compare import MODELS
 from akd.io import read_json
 from akd.task import load_domains
-from akd.teacher.folder import describe, first_fault
+from akd.teacher.folder import describe
+from akd.teacher.verification import first_fault
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 

@@ -63,6 +63,16 @@ class Params(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _states_are_there(self) -> Self:
+        kind = self.prompt.calibration.kind
+        if self.label.states == "all" and kind not in ("shots_probe", "auto"):
+            raise ValueError(
+                f"`label.states: all` keeps the states that the calibration reads, and {kind!r} "
+                "reads none: choose `label.states: decision`, or the calibration auto"
+            )
+        return self
+
 
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.

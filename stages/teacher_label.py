@@ -8,7 +8,7 @@ from akd.prompts import store as prompts
 from akd.records import FILTERED
 from akd.teacher.engine import open_engine
 from akd.teacher.folder import describe, write_signals
-from akd.teacher.label import signals
+from akd.teacher.label import half, signals
 from akd.teacher.store import score_all
 
 
@@ -16,7 +16,7 @@ def main(
     filtered: PathOption, models: PathOption, prompt: PathOption,
     out: PathOption, metrics: PathOption,
 ) -> None:  # fmt: skip
-    """Write signals and decision-position hidden states of the articles."""
+    """Write signals and hidden states of the articles."""
     label, adapted = params.load().label, prompts.load(prompt)
     articles = read_table(filtered / "articles", FILTERED)
     texts = articles["text"].to_list()
@@ -32,7 +32,15 @@ def main(
     if engine.ledger is not None:
         console.say(f"teacher: {engine.ledger.spent()}")
     frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
-    write_signals(out, frame, hidden, labels=adapted.labels, fingerprint=store.fingerprint)
+    kept = label.states == "all"
+    write_signals(
+        out,
+        frame,
+        hidden,
+        labels=adapted.labels,
+        fingerprint=store.fingerprint,
+        means=(half(scores.states), list(adapted.layers)) if kept else None,
+    )
     cut = sum(not found.whole for found in excerpts(texts, engine.tokenizer, label.article_tokens))
     write_json(metrics, {**describe(out), "truncated": cut})
 

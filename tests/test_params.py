@@ -158,3 +158,13 @@ def test_files_that_are_missing_or_no_yaml(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: [")
     with pytest.raises(InputError, match="not YAML"):
         load(tmp_path / "params.yaml")
+
+
+def test_mean_states_need_a_calibration_that_reads_them(
+    raw: dict[str, Any], tmp_path: Path
+) -> None:
+    raw["label"]["states"] = "all"
+    assert _load(raw, tmp_path).label.states == "all"
+    raw["prompt"]["calibration"]["kind"] = "batch"
+    with pytest.raises(InputError, match="`label.states: all` .* 'batch' reads none"):
+        _load(raw, tmp_path)

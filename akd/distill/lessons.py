@@ -11,7 +11,7 @@ from akd.errors import InputError
 from akd.io import read_table
 from akd.records import FILTERED, SIGNAL
 from akd.specs.distillation import Phase
-from akd.teacher.folder import read_hidden, read_labels
+from akd.teacher.folder import read_hidden, read_manifest
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[st
     Raises:
         InputError: if the signals are of another task, or lack what a loss of the phase needs.
     """
-    if read_labels(signals) != list(labels):
+    if read_manifest(signals).labels != list(labels):
         raise InputError(
-            f"{signals} holds signals of the labels {', '.join(read_labels(signals))}, and the "
+            f"{signals} holds signals of the labels {', '.join(read_manifest(signals).labels)}, and the "
             f"task has {', '.join(labels)}: run `dvc repro teacher-label`"
         )
     table = read_lessons(filtered, signals)

@@ -1,13 +1,19 @@
 """How the teacher labels (`label` of params.yaml)."""
 
+from typing import Literal
+
 from akd.specs.base import Frozen, Positive
 from akd.specs.engines import Engine
 
 
 class LabelParams(Frozen):
-    """How the teacher labels, and through which engine it is asked."""
+    """How the teacher labels, through which engine it is asked, and what of it is kept.
+
+    `states`: the decision state alone, or also the mean states that the calibration reads.
+    """
 
     engine: Engine
     article_tokens: Positive
     batch_size: Positive
     shard_articles: Positive
+    states: Literal["decision", "all"]

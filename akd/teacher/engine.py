@@ -12,8 +12,9 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.io import file_hashes
+from akd.models.continuation import filled_rows
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
-from akd.models.scoring import TextScorer, context_of, filled_rows
+from akd.models.scoring import TextScorer, context_of
 from akd.models.truncation import check_room, excerpts
 from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores

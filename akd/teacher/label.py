@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
+from akd.errors import InputError
 from akd.prompts.calibration import Calibrator
 from akd.records import SIGNAL, Scores
 
@@ -15,7 +16,11 @@ from akd.records import SIGNAL, Scores
 def signals(
     ids: Sequence[str], scores: Scores, calibrator: Calibrator, labels: Sequence[str]
 ) -> tuple[pl.DataFrame, torch.Tensor]:
-    """Return the signals (`records.SIGNAL`) and the decision states (n, width) in fp16."""
+    """Return the signals (`records.SIGNAL`) and the decision states (n, width) in fp16.
+
+    Raises:
+        InputError: if a state is too large for fp16.
+    """
     probabilities = calibrator.probabilities(scores)
     top = np.sort(probabilities, axis=1)[:, ::-1]
     frame = pl.DataFrame(
@@ -30,7 +35,22 @@ def signals(
         },
         schema=SIGNAL,
     )
-    return frame, torch.from_numpy(scores.decision).to(torch.float16)
+    return frame, half(scores.decision)
+
+
+def half(states: NDArray[np.float32]) -> torch.Tensor:
+    """Return hidden states in fp16, as they are stored.
+
+    Raises:
+        InputError: if one is too large for it.
+    """
+    stored = torch.from_numpy(states).to(torch.float16)
+    if not torch.isfinite(stored).all():
+        raise InputError(
+            "the teacher has hidden states that are too large for 16 bits: set `label.states: "
+            "decision`, or choose another teacher"
+        )
+    return stored
 
 
 def _other_mass(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from akd.io import write_table
 from akd.models.truncation import excerpts
 from akd.prompts import store
 from akd.records import CLEAN, FILTERED
-from akd.teacher.folder import first_fault
+from akd.teacher.verification import first_fault
 from stages import prompt, teacher_label
 from tests.conftest import ROOT, SENTENCES, article, clean_articles
 from tests.teacher.completion_server import KEY, MODEL, VOCABULARY, CompletionServer

@@ -1,7 +1,7 @@
 """The folder of signals: what it holds is told, and whatever is wrong with it is named."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +12,32 @@ from typer.testing import CliRunner
 
 from akd import io
 from akd.cli import app
+from akd.errors import InputError
 from akd.io import write_table, write_tensors
 from akd.prompts.calibration import Calibrator
 from akd.records import SIGNAL, Scores
-from akd.teacher.folder import describe, write_signals
-from akd.teacher.label import signals
+from akd.teacher.folder import describe, read_hidden, read_mean_states, write_signals
+from akd.teacher.label import half, signals
 
 LABELS = ["x", "y", "z"]
 ROWS = 5
 
 
-def _write(folder: Path, width: int = 4) -> None:
+def _write(folder: Path, width: int = 4, layers: Sequence[int] = ()) -> None:
     p = np.random.default_rng(0).dirichlet([1.0] * 4, ROWS)[:, :3].astype(np.float32)
     hidden = np.arange(ROWS * width, dtype=np.float32).reshape(ROWS, width)
     scores = Scores(np.log(p), hidden, np.zeros((ROWS, 0, width), np.float32))
     ids = [f"n{number}" for number in range(ROWS)]
     frame, states = signals(ids, scores, Calibrator(np.zeros(3), 1.0, [], 1.0), LABELS)
-    write_signals(folder, frame, states, labels=LABELS, fingerprint="f" * 32)
+    means = half(np.arange(ROWS * len(layers) * width, dtype=np.float32))
+    write_signals(
+        folder,
+        frame,
+        states,
+        labels=LABELS,
+        fingerprint="f" * 32,
+        means=(means.reshape(ROWS, len(layers), width), list(layers)) if layers else None,
+    )
 
 
 @pytest.fixture
@@ -55,8 +64,32 @@ def test_few_files_that_are_the_same_each_time(folder: Path, tmp_path: Path) -> 
     _write(tmp_path / "again")
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
-    found = torch.cat([io.read_tensors(folder / name)["decision"] for name in names[:3]])
-    assert found.flatten().tolist() == list(range(20))
+    assert set(io.read_tensors(folder / names[0])) == {"decision"}
+    assert read_hidden(folder).tolist() == np.arange(20).reshape(5, 4).tolist()
+    with pytest.raises(InputError, match="no mean states: set `label.states: all`"):
+        read_mean_states(folder)
+
+
+def test_mean_states_are_kept_where_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
+    _write(tmp_path / "s", layers=[2, 7])
+    means, layers = read_mean_states(tmp_path / "s")
+    assert (means.shape, means.dtype, layers) == ((5, 2, 4), torch.float16, [2, 7])
+    assert means.flatten().tolist() == list(range(40))
+    assert torch.equal(read_hidden(tmp_path / "s"), read_hidden(folder))
+    assert _verify(tmp_path / "s") == (0, "")
+    _manifest(tmp_path / "s", layers=[2])
+    assert "part-00000.safetensors has other states" in _verify(tmp_path / "s")[1]
+
+
+def test_a_teacher_without_hidden_states(tmp_path: Path) -> None:
+    _write(tmp_path / "s", width=0)
+    with pytest.raises(InputError, match="its teacher gives none"):
+        read_hidden(tmp_path / "s")
+
+
+def test_a_state_too_large_for_16_bits_is_refused() -> None:
+    with pytest.raises(InputError, match="too large for 16 bits"):
+        half(np.array([1e5], np.float32))
 
 
 def test_the_table_tells_what_there_is(folder: Path) -> None:
@@ -127,8 +160,8 @@ FAULTS: dict[str, Callable[[Path], object]] = {
         folder, labels=["x", "y"]
     ),
     "holds 5 rows, but the manifest says 6": lambda folder: _manifest(folder, rows=6),
-    "another width or dtype": lambda folder: _manifest(folder, width=5),
-    "another width or dtype than": lambda folder: _manifest(folder, dtype="float32"),
+    "another width than the manifest": lambda folder: _manifest(folder, width=5),
+    "another dtype than the manifest": lambda folder: _manifest(folder, dtype="float32"),
 }
 
 
