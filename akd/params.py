@@ -73,6 +73,16 @@ class Params(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _engine_can_explain(self) -> Self:
+        engine = self.label.engine.kind
+        if engine != "transformers" and self.label.rationales.share > 0:
+            raise ValueError(
+                f"the engine {engine!r} cannot give the reason of a label that it is told: set "
+                "`label.rationales.share: 0`, or choose the engine transformers"
+            )
+        return self
+
 
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.

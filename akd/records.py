@@ -62,6 +62,17 @@ _SIGNAL: _Columns = {
 SIGNAL = pl.Schema(_SIGNAL)
 """What the teacher says of one article; row i belongs to row i of the stored hidden states."""
 
+_RATIONALE: _Columns = {
+    "id": pl.String,
+    "text": pl.String,  # one sentence
+    "tokens": pl.List(pl.Int32),  # of the teacher's tokenizer, each the most probable one
+    "top_tokens": pl.List(pl.List(pl.Int32)),  # for each token the alternatives, itself first
+    "top_log_probabilities": pl.List(pl.List(pl.Float32)),  # over the vocabulary, in nats
+    "tail_mass": pl.List(pl.Float32),  # for each token the probability of all that are not top
+}
+RATIONALE = pl.Schema(_RATIONALE)
+"""Why an article has its label, in the teacher's words; there are some of the articles alone."""
+
 _PREDICTION: _Columns = {
     "id": pl.String,
     "gold": pl.String,
@@ -95,4 +106,34 @@ class Scores:
             np.concatenate([part.log_probabilities for part in parts]),
             np.concatenate([part.decision for part in parts]),
             np.concatenate([part.states for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a language model writes after n texts, at most t tokens; zeros beyond the end.
+
+    Attributes:
+        top_tokens: the k most probable tokens at each place (n, t, k) int32; the first is written.
+        top_log_probabilities: theirs, in nats (n, t, k) float32.
+        tail_mass: probability of all other tokens (n, t) float32.
+        lengths: how many tokens were written (n,) int32.
+        ended: whether that is all, or the room was full (n,) bool.
+    """
+
+    top_tokens: NDArray[np.int32]
+    top_log_probabilities: NDArray[np.float32]
+    tail_mass: NDArray[np.float32]
+    lengths: NDArray[np.int32]
+    ended: NDArray[np.bool_]
+
+    @classmethod
+    def blank(cls, texts: int, tokens: int, top: int) -> "Written":
+        """Return what is there before anything is written."""
+        return cls(
+            np.zeros((texts, tokens, top), np.int32),
+            np.zeros((texts, tokens, top), np.float32),
+            np.zeros((texts, tokens), np.float32),
+            np.zeros(texts, np.int32),
+            np.zeros(texts, np.bool_),
         )

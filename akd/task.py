@@ -49,11 +49,23 @@ class Tenses(_Frozen):
     past: list[str] = Field(min_length=1)
 
 
+class RationaleSeeds(_Frozen):
+    """How the teacher is asked for the reason of a label.
+
+    `instruction` takes the place of the prompt's; `{labels}` in it stands for the label words. The
+    label word stands after the prompt's cue, then `cue`, then the reason in one sentence.
+    """
+
+    instruction: str
+    cue: str = Field(min_length=1)
+
+
 class PromptSeeds(_Frozen):
     """Where the prompt search starts, each list with its best guess first.
 
     `{labels}` in an instruction stands for the label words; `articles` and `cues` stand before and
     after each article; each list of `verbalizers` has one word for each label, in their order.
+    `rationale` is needed where the teacher is to give reasons (`label.rationales`).
     """
 
     systems: list[str] = Field(min_length=1)
@@ -61,6 +73,7 @@ class PromptSeeds(_Frozen):
     articles: list[str] = Field(min_length=1)
     cues: list[str] = Field(min_length=1)
     verbalizers: list[list[str]] = Field(min_length=1)
+    rationale: RationaleSeeds | None = None
 
 
 class Task(_Frozen):

@@ -6,17 +6,19 @@ from akd.io import read_table, write_json
 from akd.models.truncation import excerpts
 from akd.prompts import store as prompts
 from akd.records import FILTERED
+from akd.task import load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.folder import describe, write_signals
 from akd.teacher.label import half, signals
+from akd.teacher.rationales import open_explainer
 from akd.teacher.store import score_all
 
 
 def main(
-    filtered: PathOption, models: PathOption, prompt: PathOption,
+    task: PathOption, filtered: PathOption, models: PathOption, prompt: PathOption,
     out: PathOption, metrics: PathOption,
 ) -> None:  # fmt: skip
-    """Write signals and hidden states of the articles."""
+    """Write signals and hidden states of the articles, and reasons of some."""
     label, adapted = params.load().label, prompts.load(prompt)
     articles = read_table(filtered / "articles", FILTERED)
     texts = articles["text"].to_list()
@@ -27,22 +29,32 @@ def main(
         batch_size=label.batch_size,
     )
     teacher = engine.build(adapted.prompt, adapted.layers)
+    explainer = open_explainer(
+        engine,
+        adapted,
+        load_task(task),
+        label.rationales,
+        **label.model_dump(include={"batch_size", "shard_articles"}),
+        text_tokens=label.article_tokens,
+    )
     store = engine.store(adapted.prompt, adapted.layers)
     scores = score_all(teacher.score, texts, store, label.shard_articles)
     if engine.ledger is not None:
         console.say(f"teacher: {engine.ledger.spent()}")
     frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
-    kept = label.states == "all"
+    reasons = None if explainer is None else explainer.explain(frame, texts)
     write_signals(
         out,
         frame,
         hidden,
         labels=adapted.labels,
         fingerprint=store.fingerprint,
-        means=(half(scores.states), list(adapted.layers)) if kept else None,
+        means=(half(scores.states), list(adapted.layers)) if label.states == "all" else None,
+        rationales=None if reasons is None else reasons.table,
     )
+    counts = {} if reasons is None else {"rationales": reasons.metrics()}
     cut = sum(not found.whole for found in excerpts(texts, engine.tokenizer, label.article_tokens))
-    write_json(metrics, {**describe(out), "truncated": cut})
+    write_json(metrics, {**describe(out), "truncated": cut, **counts})
 
 
 if __name__ == "__main__":

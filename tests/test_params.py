@@ -168,3 +168,18 @@ def test_mean_states_need_a_calibration_that_reads_them(
     raw["prompt"]["calibration"]["kind"] = "batch"
     with pytest.raises(InputError, match="`label.states: all` .* 'batch' reads none"):
         _load(raw, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["vllm", "transformers"])
+def test_reasons_need_an_engine_that_can_be_told_the_label(
+    raw: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    raw["prompt"]["calibration"]["kind"] = "batch"
+    raw["label"]["engine"] = {**raw["label"]["engine"], "kind": kind}
+    assert _load(raw, tmp_path).label.rationales.share == 0.0
+    raw["label"]["rationales"]["share"] = 0.1
+    if kind == "transformers":
+        assert _load(raw, tmp_path).label.rationales.share == 0.1
+    else:
+        with pytest.raises(InputError, match="'vllm' cannot give the reason of a label"):
+            _load(raw, tmp_path)

@@ -37,9 +37,9 @@ def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[st
     Raises:
         InputError: if the signals are of another task, or lack what a loss of the phase needs.
     """
-    if read_manifest(signals).labels != list(labels):
+    if (found := read_manifest(signals).labels) != list(labels):
         raise InputError(
-            f"{signals} holds signals of the labels {', '.join(read_manifest(signals).labels)}, and the "
+            f"{signals} holds signals of the labels {', '.join(found)}, and the "
             f"task has {', '.join(labels)}: run `dvc repro teacher-label`"
         )
     table = read_lessons(filtered, signals)

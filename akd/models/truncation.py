@@ -58,6 +58,19 @@ def truncated(
     return [excerpt.tokens for excerpt in excerpts(texts, tokenizer, max_tokens)]
 
 
+def sentence_end(text: str, *, whole: bool) -> int | None:
+    """Return where the first sentence of a text ends, a line's end included; None if it does not.
+
+    Args:
+        text: from its first character on.
+        whole: nothing follows; else a point at the very end may stand within a sentence (3.5).
+    """
+    for end in _SENTENCE_END.finditer(text):
+        if whole or end.end() < len(text):
+            return len(text[: end.end()].rstrip())
+    return None
+
+
 def check_room(before: int, text_tokens: int, after: int, context: int | None) -> None:
     """Refuse a prompt beside which an article has no room.
 

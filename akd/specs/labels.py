@@ -2,8 +2,19 @@
 
 from typing import Literal
 
-from akd.specs.base import Frozen, Positive
+from akd.specs.base import Frozen, Positive, Probability
 from akd.specs.engines import Engine
+
+
+class RationaleParams(Frozen):
+    """For which share of the articles the teacher also writes a reason, and what is kept of it.
+
+    `tokens` is the room for one sentence; `top` alternatives are kept for each of its tokens.
+    """
+
+    share: Probability
+    tokens: Positive
+    top: Positive
 
 
 class LabelParams(Frozen):
@@ -17,3 +28,4 @@ class LabelParams(Frozen):
     batch_size: Positive
     shard_articles: Positive
     states: Literal["decision", "all"]
+    rationales: RationaleParams

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -20,7 +21,7 @@ from akd.prompts.template import Prompt, label_tokens, render
 from akd.records import Scores
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
 from akd.teacher.ledger import Ledger
-from akd.teacher.store import ScoreStore, open_store, score_all
+from akd.teacher.store import Store, open_store, score_all
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
 
 _CODE = 1  # raise it with any change of code after which a text gets other scores
@@ -39,6 +40,7 @@ class OpenEngine:
     """An engine that waits for prompts.
 
     Attributes:
+        model: the teacher itself; None where another program holds it.
         tokenizer: of the pair's teacher.
         layers: how many blocks have states that it can give; 0 for a black box.
         chats: the forms of prompt that it takes (`Prompt.chat`), the first one to begin with.
@@ -49,6 +51,7 @@ class OpenEngine:
             anew, whatever is kept. Raises InputError if the prompt does not fit.
     """
 
+    model: PreTrainedModel | None
     tokenizer: PreTrainedTokenizerBase
     layers: int
     chats: Sequence[bool]
@@ -63,10 +66,10 @@ class OpenEngine:
             return teacher
         return _Remembering(teacher, self.store(prompt, layers))
 
-    def store(self, prompt: Prompt, layers: Sequence[int]) -> ScoreStore:
+    def store(self, prompt: Prompt, layers: Sequence[int]) -> Store[Scores]:
         """Open the store of what this engine says under a prompt."""
         asked = {"code": _CODE, "prompt": prompt.model_dump(mode="json"), "layers": list(layers)}
-        return open_store({**self.decides(), **asked})
+        return open_store({**self.decides(), **asked}, Scores)
 
     def score(self, prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:
         """Score texts under a prompt, as a prompt search asks for it."""
@@ -78,7 +81,7 @@ class _Remembering:
     """A teacher whose answers are kept."""
 
     teacher: Teacher
-    store: ScoreStore
+    store: Store[Scores]
 
     def score(self, texts: Sequence[str]) -> Scores:
         return score_all(self.teacher.score, texts, self.store, _PAID_SHARD)
@@ -121,6 +124,7 @@ def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenE
             layers=layers,
         )
 
+    @cache  # it reads all weights
     def decides() -> dict[str, Any]:
         return {
             **_local("transformers", folder, text_tokens),
@@ -130,7 +134,7 @@ def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenE
         }
 
     layers = model.config.num_hidden_layers
-    return OpenEngine(tokenizer, layers, _forms(tokenizer), None, decides, build)
+    return OpenEngine(model, tokenizer, layers, _forms(tokenizer), None, decides, build)
 
 
 def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
@@ -145,7 +149,7 @@ def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
     def decides() -> dict[str, Any]:
         return {**_local("vllm", folder, text_tokens), "vllm": vllm_version()}
 
-    return OpenEngine(tokenizer, 0, _forms(tokenizer), None, decides, build)
+    return OpenEngine(None, tokenizer, 0, _forms(tokenizer), None, decides, build)
 
 
 def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngine:
@@ -181,7 +185,7 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
             "text_tokens": text_tokens,
         }
 
-    return OpenEngine(tokenizer, 0, (spec.chat,), ledger, decides, build)
+    return OpenEngine(None, tokenizer, 0, (spec.chat,), ledger, decides, build)
 
 
 def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     scores/part-00000.parquet      what the teacher says (`records.SIGNAL`), in the order of the ids
     hidden/part-00000.safetensors  tensor `decision` (rows, width) fp16, row i of the table's row i;
                                    where they are kept also `mean` (rows, layers, width) fp16
+    rationales/part-00000.parquet  where reasons were asked for (`records.RATIONALE`)
     manifest.json                  rows, labels, width, layers, dtype, fingerprint, SHA-256 of files
 
 A teacher that is asked over an API gives no hidden states: width 0 and no such shard.
@@ -28,10 +29,11 @@ from akd.io import (
     write_table,
     write_tensors,
 )
-from akd.records import SIGNAL
+from akd.records import RATIONALE, SIGNAL
 
 _MANIFEST = "manifest.json"
 DECISION, MEAN = "decision", "mean"
+RATIONALES = "rationales"
 
 MeanStates = tuple[torch.Tensor, list[int]]
 """Means over each article's tokens (n, layers, width), and the 1-based numbers of the blocks."""
@@ -41,7 +43,8 @@ class Manifest(BaseModel):
     """What a folder of signals holds.
 
     `layers` are the 1-based numbers of the blocks whose mean states are kept, none by default;
-    `files` maps each name to its SHA-256.
+    `rationales` is how many reasons there are (None where none were asked for), and `top` how many
+    alternatives for each of their tokens; `files` maps each name to its SHA-256.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +54,8 @@ class Manifest(BaseModel):
     width: int
     layers: list[int]
     dtype: str
+    rationales: int | None
+    top: int
     fingerprint: str
     files: dict[str, str]
 
@@ -63,6 +68,7 @@ def write_signals(
     labels: Sequence[str],
     fingerprint: str,
     means: MeanStates | None = None,
+    rationales: pl.DataFrame | None = None,
 ) -> None:
     """Write signals (n rows) and hidden states (n, width) so that all of it appears or nothing.
 
@@ -71,6 +77,7 @@ def write_signals(
         labels: in the order of every class axis.
         fingerprint: of everything that decided a score besides the text.
         means: mean states and the numbers of their blocks, where they are to be kept.
+        rationales: reasons of some articles, where they were asked for.
     """
     tensors, layers = {DECISION: hidden}, list[int]()
     if means is not None:
@@ -81,11 +88,15 @@ def write_signals(
         for number, start in enumerate(starts):
             shard = {n: t[start : start + io.ROWS_PER_SHARD].clone() for n, t in tensors.items()}
             write_tensors(aside / f"hidden/part-{number:05d}.safetensors", shard)
+        if rationales is not None:
+            write_table(aside / RATIONALES, rationales, RATIONALE)
         manifest = Manifest(
             rows=frame.height,
             labels=list(labels),
             width=hidden.shape[1],
             layers=layers,
+            rationales=None if rationales is None else rationales.height,
+            top=_alternatives(rationales),
             dtype=str(hidden.dtype).removeprefix("torch."),
             fingerprint=fingerprint,
             files={name: sha256(aside / name) for name in data_files(aside)},
@@ -136,6 +147,24 @@ def read_mean_states(folder: Path) -> MeanStates:
     return _tensor(folder, MEAN), layers
 
 
+def read_rationales(folder: Path) -> pl.DataFrame:
+    """Return the reasons (`records.RATIONALE`) of those articles that have one.
+
+    Raises:
+        InputError: if none were asked for.
+    """
+    if read_manifest(folder).rationales is None:
+        raise InputError(
+            f"{folder} holds no reasons: set `label.rationales.share` and run dvc repro again"
+        )
+    return read_table(folder / RATIONALES, RATIONALE)
+
+
+def _alternatives(rationales: pl.DataFrame | None) -> int:
+    found = [] if rationales is None else rationales["top_tokens"].explode().list.len().to_list()
+    return max(found, default=0)
+
+
 def _tensor(folder: Path, name: str) -> torch.Tensor:
     shards = sorted((folder / "hidden").glob("part-*.safetensors"))
     return torch.cat([read_tensors(shard)[name] for shard in shards])
@@ -153,6 +182,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "articles": frame.height,
         "labels": {label: int((frame["label"] == label).sum()) for label in manifest.labels},
         **{f"mean_{name}": round(value, 6) for name, value in mean.items()},
+        "articles_with_a_reason": manifest.rationales or 0,
         "layers_of_states": len(manifest.layers),
         "bytes_per_document": round(_size(folder) / frame.height, 1),
         "fingerprint": manifest.fingerprint,

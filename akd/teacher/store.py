@@ -1,17 +1,17 @@
 """Finished work of the teacher, kept outside the outputs: an interruption loses one shard.
 
 A store is a folder `.akd/<fingerprint>/`: a manifest with everything that decides a score besides
-the text, and shards of scores, each with the hashes of its texts and named after them. A text is
-scored once: a new article costs one call, another prompt all of them, another loss none. Shards
-are written aside and renamed, so that a process that is killed leaves whole ones alone, and two
-processes may fill one store.
+the text, and shards of scores (or of reasons), each with the hashes of its texts and named after
+them. A text is scored once: a new article costs one call, another prompt all of them, another loss
+none. Shards are written aside and renamed, so that a process that is killed leaves whole ones
+alone, and two processes may fill one store.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -28,30 +28,35 @@ from akd.io import (
     write_json,
     write_tensors,
 )
-from akd.records import Scores
 
 _MANIFEST = "manifest.json"
-_PARTS = ("log_probabilities", "decision", "states")
+_KEYS = "keys"
+
+T = TypeVar("T")
 
 
-def open_store(ingredients: Mapping[str, Any]) -> "ScoreStore":
+def open_store(ingredients: Mapping[str, Any], kind: Callable[..., T]) -> "Store[T]":
     """Open or begin the store of these ingredients in this repository."""
-    return ScoreStore(resume_folder() / fingerprint(ingredients), ingredients)
+    return Store(resume_folder() / fingerprint(ingredients), ingredients, kind)
 
 
-class ScoreStore:
-    """Scores of single texts, found again by what the text is.
+class Store(Generic[T]):
+    """What was found of single texts, found again by what the text is.
 
     Args:
         folder: is begun where there is none.
         ingredients: everything that decides a score besides the text, as plain JSON values.
+        kind: a dataclass of arrays (texts, ...), such as `Scores`.
 
     Raises:
         InputError: if the folder was begun with other ingredients, or a shard cannot be read.
     """
 
-    def __init__(self, folder: Path, ingredients: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, ingredients: Mapping[str, Any], kind: Callable[..., T]
+    ) -> None:
         self._folder = folder
+        self._kind = kind
         self.fingerprint = fingerprint(ingredients)
         self._begin(json.loads(json.dumps(ingredients)))
         self._places: dict[bytes, tuple[Path, int]] = {}
@@ -62,32 +67,32 @@ class ScoreStore:
         """Return the texts that have no score yet, each once, in their order."""
         return [text for text in dict.fromkeys(texts) if _key(text) not in self._places]
 
-    def add(self, texts: Sequence[str], scores: Scores) -> None:
+    def add(self, texts: Sequence[str], scores: T) -> None:
         """Keep the scores of these texts, as one shard."""
         keys = np.frombuffer(b"".join(map(_key, texts)), np.uint8).reshape(len(texts), -1)
-        arrays = {name: getattr(scores, name) for name in _PARTS}
         name = f"{hashlib.sha256(keys.tobytes()).hexdigest()[:32]}.safetensors"
-        tensors = {"keys": keys.copy(), **arrays}
+        tensors = {_KEYS: keys.copy(), **vars(scores)}
         write_tensors(
             self._folder / name, {key: torch.from_numpy(array) for key, array in tensors.items()}
         )
         self._enter(self._folder / name)
 
-    def read(self, texts: Sequence[str]) -> Scores:
+    def read(self, texts: Sequence[str]) -> T:
         """Return the scores of texts none of which is missing, in their order."""
         rows: dict[Path, list[tuple[int, int]]] = {}
         for row, text in enumerate(texts):
             shard, place = self._places[_key(text)]
             rows.setdefault(shard, []).append((row, place))
-        found: dict[str, NDArray[np.float32]] = {}
+        found: dict[str, NDArray[Any]] = {}
         for shard, pairs in rows.items():
             wanted, places = np.array(pairs).T
             for name, tensor in read_tensors(shard).items():
-                if name in _PARTS:
-                    shape = (len(texts), *tensor.shape[1:])
-                    whole = found.setdefault(name, np.empty(shape, np.float32))
-                    whole[wanted] = tensor.numpy()[places]
-        return Scores(**found)
+                if name != _KEYS:
+                    array = tensor.numpy()
+                    shape = (len(texts), *array.shape[1:])
+                    whole = found.setdefault(name, np.empty(shape, array.dtype))
+                    whole[wanted] = array[places]
+        return self._kind(**found)
 
     def _begin(self, ingredients: Any) -> None:
         manifest = self._folder / _MANIFEST
@@ -106,7 +111,7 @@ class ScoreStore:
         """Note which texts a shard holds, without reading their scores."""
         try:
             with safe_open(shard, "np") as content:
-                keys = content.get_tensor("keys")
+                keys = content.get_tensor(_KEYS)
         except (SafetensorError, OSError) as error:
             raise InputError(f"{shard} cannot be read ({error}): delete it and run again") from None
         for row, key in enumerate(keys):
@@ -118,11 +123,11 @@ def _key(text: str) -> bytes:
 
 
 def score_all(
-    score: Callable[[Sequence[str]], Scores],
+    score: Callable[[Sequence[str]], T],
     texts: Sequence[str],
-    store: ScoreStore,
+    store: Store[T],
     shard_articles: int,
-) -> Scores:
+) -> T:
     """Score what the store does not hold, in shards of like length, each kept when it is done.
 
     Returns:

@@ -5,7 +5,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.models.scoring import TextScorer
-from akd.models.truncation import check_room, excerpts, truncated
+from akd.models.truncation import check_room, excerpts, sentence_end, truncated
 from tests.conftest import SENTENCES
 
 
@@ -67,6 +67,24 @@ def test_a_sentence_that_ends_with_the_budget(tokenizer: PreTrainedTokenizerFast
     assert _read("The storm. The town. More", tokenizer, "The storm. The town.") == (
         "The storm. The town."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "first"),
+    [
+        (" The storm. The town", False, " The storm."),
+        (" The storm.", False, None),  # it may go on: The storm.com
+        (" The storm.", True, " The storm."),
+        (" It cost 3.5 million", False, None),
+        (" The storm\nNews", False, " The storm"),
+        ("\nNews", False, ""),
+        ("暴雨。救援", False, "暴雨。"),
+        (" The storm", True, None),
+    ],
+)
+def test_the_first_sentence_of_a_text_that_grows(text: str, whole: bool, first: str | None) -> None:
+    end = sentence_end(text, whole=whole)
+    assert (None if end is None else text[:end]) == first
 
 
 def test_tokens_are_those_of_the_excerpt(tokenizer: PreTrainedTokenizerFast) -> None:

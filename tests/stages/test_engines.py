@@ -83,7 +83,9 @@ def _prompt() -> None:
 
 
 def _label() -> None:
-    teacher_label.main(*map(Path, ("filtered", "models", "prompt", "signals", "l.json")))
+    teacher_label.main(
+        TASK / "task.yaml", *map(Path, ("filtered", "models", "prompt", "signals", "l.json"))
+    )
 
 
 @pytest.mark.parametrize("chat", [False, True])

@@ -15,15 +15,42 @@ from akd.cli import app
 from akd.errors import InputError
 from akd.io import write_table, write_tensors
 from akd.prompts.calibration import Calibrator
-from akd.records import SIGNAL, Scores
-from akd.teacher.folder import describe, read_hidden, read_mean_states, write_signals
+from akd.records import RATIONALE, SIGNAL, Scores
+from akd.teacher.folder import (
+    describe,
+    read_hidden,
+    read_mean_states,
+    read_rationales,
+    write_signals,
+)
 from akd.teacher.label import half, signals
 
 LABELS = ["x", "y", "z"]
 ROWS = 5
 
 
-def _write(folder: Path, width: int = 4, layers: Sequence[int] = ()) -> None:
+REASONS = pl.DataFrame(
+    [
+        {
+            "id": key,
+            "text": "A storm.",
+            "tokens": [5, 6],
+            "top_tokens": [[5, 9], [6, 8]],
+            "top_log_probabilities": [np.log([0.5, 0.25]).tolist(), np.log([0.75, 0.2]).tolist()],
+            "tail_mass": [0.25, 0.05],
+        }
+        for key in ("n1", "n4")
+    ],
+    schema=RATIONALE,
+)
+
+
+def _write(
+    folder: Path,
+    width: int = 4,
+    layers: Sequence[int] = (),
+    rationales: pl.DataFrame | None = None,
+) -> None:
     p = np.random.default_rng(0).dirichlet([1.0] * 4, ROWS)[:, :3].astype(np.float32)
     hidden = np.arange(ROWS * width, dtype=np.float32).reshape(ROWS, width)
     scores = Scores(np.log(p), hidden, np.zeros((ROWS, 0, width), np.float32))
@@ -37,6 +64,7 @@ def _write(folder: Path, width: int = 4, layers: Sequence[int] = ()) -> None:
         labels=LABELS,
         fingerprint="f" * 32,
         means=(means.reshape(ROWS, len(layers), width), list(layers)) if layers else None,
+        rationales=rationales,
     )
 
 
@@ -79,6 +107,49 @@ def test_mean_states_are_kept_where_they_are_asked_for(folder: Path, tmp_path: P
     assert _verify(tmp_path / "s") == (0, "")
     _manifest(tmp_path / "s", layers=[2])
     assert "part-00000.safetensors has other states" in _verify(tmp_path / "s")[1]
+
+
+def test_reasons_are_read_again_and_verified(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no reasons: set `label\.rationales\.share`"):
+        read_rationales(folder)
+    for number, table in enumerate((REASONS, REASONS[:0])):  # none may be left
+        _write(tmp_path / str(number), rationales=table)
+        assert read_rationales(tmp_path / str(number)).equals(table)
+        assert _verify(tmp_path / str(number)) == (0, "")
+        assert describe(tmp_path / str(number))["articles_with_a_reason"] == table.height
+
+
+REASON_FAULTS = {
+    "holds the id 'n4' more than once": {"id": pl.lit("n4")},
+    "a reason of 'n9', which has no score": {"id": pl.col("id").replace("n1", "n9")},
+    "not one of everything for each token of 'n1'": {"tail_mass": pl.lit([0.2, 0.3, 0.4])},
+    "everything for each token of 'n1'": {
+        name: pl.col(name).list.head(0)
+        for name in ("tokens", "top_tokens", "top_log_probabilities", "tail_mass")
+    },
+    "not 2 alternatives for a token of 'n1'": {"top_tokens": pl.lit([[5], [6, 8]])},
+    "another first alternative than the token for a token of 'n4'": {
+        "tokens": pl.when(pl.col("id") == "n4").then(pl.lit([5, 7])).otherwise("tokens")
+    },
+    "probabilities that sum not to 1 for a token of 'n1'": {"tail_mass": pl.lit([0.25, 0.06])},
+}
+
+
+@pytest.mark.parametrize("fault", REASON_FAULTS)
+def test_a_fault_of_a_reason_is_named(tmp_path: Path, fault: str) -> None:
+    broken = REASONS.with_columns(**REASON_FAULTS[fault]).cast(dict(RATIONALE))
+    _write(tmp_path / "s", rationales=broken)
+    _manifest(tmp_path / "s", top=2)
+    code, told = _verify(tmp_path / "s")
+    assert (code, fault in told) == (1, True), told
+
+
+def test_reasons_that_are_gone(tmp_path: Path) -> None:
+    _write(tmp_path / "s", rationales=REASONS)
+    _manifest(tmp_path / "s", rationales=3)
+    assert "rationales holds 2 rows, but the manifest says 3" in _verify(tmp_path / "s")[1]
+    (tmp_path / "s" / "rationales" / "part-00000.parquet").unlink()
+    assert "part-00000.parquet is missing" in _verify(tmp_path / "s")[1]
 
 
 def test_a_teacher_without_hidden_states(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from akd.errors import InputError
 from akd.prompts.calibration import Calibrator
 from akd.prompts.template import render_text
+from akd.records import Scores
 from akd.teacher.label import signals
 from akd.teacher.openai import key_from_environment
-from akd.teacher.store import ScoreStore, score_all
+from akd.teacher.store import Store, score_all
 from tests.conftest import SENTENCES
 from tests.teacher.completion_server import (
     KEY,
@@ -109,7 +110,7 @@ def test_a_budget_that_runs_out_and_a_larger_one(
     server: CompletionServer, tmp_path: Path, cap: str
 ) -> None:
     texts = [f"{SENTENCES[0]} {number}" for number in range(8)]
-    store = ScoreStore(tmp_path, {})
+    store = Store(tmp_path, {}, Scores)
     before, after = render_text(PLAIN)
     length = len(server.tokenizer(f"{before}{texts[0]}{after}").input_ids)
     used = 6 * length - 1

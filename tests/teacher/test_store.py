@@ -17,7 +17,7 @@ from akd.records import Scores
 from akd.specs.engines import TransformersEngine
 from akd.teacher import engine
 from akd.teacher.engine import Teacher, open_engine, transformers_teacher
-from akd.teacher.store import ScoreStore, score_all
+from akd.teacher.store import Store, score_all
 from tests.conftest import PROMPT, SENTENCES, tiny_model
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
@@ -56,20 +56,20 @@ def _bytes(scores: Scores) -> list[bytes]:
 
 
 def test_an_interruption_costs_one_shard(teacher: Teacher, tmp_path: Path) -> None:
-    whole = score_all(teacher.score, TEXTS, ScoreStore(tmp_path / "whole", WHO), 6)
+    whole = score_all(teacher.score, TEXTS, Store(tmp_path / "whole", WHO, Scores), 6)
     dying, again = Counting(teacher, dies_at=2), Counting(teacher)
     with pytest.raises(KeyboardInterrupt):
-        score_all(dying.score, TEXTS, ScoreStore(tmp_path / "cut", WHO), 6)
-    resumed = score_all(again.score, TEXTS, ScoreStore(tmp_path / "cut", WHO), 6)
+        score_all(dying.score, TEXTS, Store(tmp_path / "cut", WHO, Scores), 6)
+    resumed = score_all(again.score, TEXTS, Store(tmp_path / "cut", WHO, Scores), 6)
     assert (dying.calls, again.calls) == (2, 2)
     assert _bytes(resumed) == _bytes(whole)
 
 
 def test_a_new_article_costs_one_call(teacher: Teacher, tmp_path: Path) -> None:
-    score_all(teacher.score, TEXTS, ScoreStore(tmp_path, WHO), 6)
+    score_all(teacher.score, TEXTS, Store(tmp_path, WHO, Scores), 6)
     counting = Counting(teacher)
     wanted = ["A new one.", *reversed(TEXTS), "A new one."]
-    scores = score_all(counting.score, wanted, ScoreStore(tmp_path, WHO), 6)
+    scores = score_all(counting.score, wanted, Store(tmp_path, WHO, Scores), 6)
     assert counting.texts == ["A new one."]
     assert _bytes(scores) == _bytes(teacher.score(wanted))
 
@@ -88,27 +88,27 @@ def test_what_ran_when_and_in_what_company_changes_no_bit(
         mixed = random.Random(number).sample(TEXTS, len(TEXTS))
         folder = tmp_path / str(number)
         for end in (5, 11, 20):  # the articles come in three runs
-            score_all(engine.score, mixed[:end], ScoreStore(folder, WHO), shard)
-        scores = score_all(engine.score, TEXTS, ScoreStore(folder, WHO), shard)
+            score_all(engine.score, mixed[:end], Store(folder, WHO, Scores), shard)
+        scores = score_all(engine.score, TEXTS, Store(folder, WHO, Scores), shard)
         found.add(tuple(_bytes(scores)))
     assert len(found) == 1
 
 
 def test_a_store_of_another_teacher_is_refused(teacher: Teacher, tmp_path: Path) -> None:
-    score_all(teacher.score, TEXTS[:2], ScoreStore(tmp_path, WHO), 6)
+    score_all(teacher.score, TEXTS[:2], Store(tmp_path, WHO, Scores), 6)
     with pytest.raises(InputError, match=r"another teacher \(dtype, words differ\)"):
-        ScoreStore(tmp_path, {"prompt": "a", "dtype": "bfloat16", "words": ["x"]})
+        Store(tmp_path, {"prompt": "a", "dtype": "bfloat16", "words": ["x"]}, Scores)
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(InputError, match="manifest.json does not exist"):
-        ScoreStore(tmp_path, WHO)
+        Store(tmp_path, WHO, Scores)
 
 
 def test_a_shard_that_is_cut_off_is_named(teacher: Teacher, tmp_path: Path) -> None:
-    score_all(teacher.score, TEXTS[:2], ScoreStore(tmp_path, WHO), 6)
+    score_all(teacher.score, TEXTS[:2], Store(tmp_path, WHO, Scores), 6)
     [shard] = tmp_path.glob("*.safetensors")
     shard.write_bytes(shard.read_bytes()[:-7])
     with pytest.raises(InputError, match="cannot be read .*delete it and run again"):
-        ScoreStore(tmp_path, WHO)
+        Store(tmp_path, WHO, Scores)
 
 
 def test_the_fingerprint_follows_everything_that_decides(
