@@ -52,7 +52,7 @@ FILTERED = pl.Schema({**_CLEAN, **_RELEVANCE})
 
 _SIGNAL: _Columns = {
     "id": pl.String,
-    "log_probabilities": pl.List(pl.Float32),  # of each label token over the vocabulary
+    "log_probabilities": pl.List(pl.Float32),  # of each label, over all that could be said
     "other_mass": pl.Float64,  # probability of everything that is no label
     "probabilities": pl.List(pl.Float64),  # calibrated
     "entropy": pl.Float64,  # of the calibrated probabilities, in nats
@@ -90,7 +90,7 @@ class Scores:
     """What a language model says of n texts, in their order, all float32.
 
     Attributes:
-        log_probabilities: of each label token over the whole vocabulary (n, labels).
+        log_probabilities: of each label, over all that could be said (n, labels).
         decision: hidden state at the decision position, after the final norm (n, width).
         states: mean over the article's tokens after chosen blocks (n, blocks, width).
     """

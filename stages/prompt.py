@@ -44,7 +44,7 @@ def main(
         beam=search.beam,
         calibration=search.calibration,
         teacher_layers=engine.layers,
-        tokenizer=engine.tokenizer,
+        tells_apart=engine.tells_apart,
         chats=engine.chats,
         seed=settings.seed,
     )

@@ -1,7 +1,6 @@
 """The four models of the headline table, each asked about the same texts."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.evaluate.metrics import Floats
-from akd.evaluate.predict import load_student, student_probabilities
+from akd.evaluate.predict import load_student, student_probabilities, untaught_probabilities
 from akd.evaluate.resources import folder_mb, rate
 from akd.models.truncation import excerpts
 from akd.prompts import store
@@ -50,8 +49,7 @@ def contest(
     tokenizer, reading = taught.tokenizer, taught.reading
     with rate(resources, "student_documents_per_second", len(texts)):
         student = student_probabilities(taught, texts, batch_size)
-    with taught.model.disable_adapter():
-        student_base = student_probabilities(replace(taught, readout=None), texts, batch_size)
+    student_base = untaught_probabilities(taught, texts, batch_size)
     resources["adapter_mb"] = folder_mb(adapter)
     labels = [reading.labels.index(label) for label in lessons["label"]]
     tfidf = tfidf_probabilities(

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from peft import PeftModel
 from scipy.special import softmax
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.models import adapters
 from akd.models.batching import forward_all
 from akd.models.load import load_model, load_tokenizer
+from akd.models.scoring import TextScorer
 from akd.models.student import READOUT, Readout, load_readout
 from akd.prompts.reading import Reading, load_reading
+from akd.prompts.template import label_paths, render
 from akd.specs.adapters import Quantization
 
 
@@ -54,3 +57,24 @@ def student_probabilities(
         description="student",
     )
     return np.asarray(softmax(logits.astype(np.float64), axis=1))
+
+
+def untaught_probabilities(
+    student: Student, texts: Sequence[str], batch_size: int
+) -> NDArray[np.float64]:
+    """Return what the student's model says without its adapter, by label words (n, labels)."""
+    prompt, tokenizer = student.reading.prompt, student.tokenizer
+    before, after = render(prompt, tokenizer)
+    with student.model.disable_adapter():
+        scorer = TextScorer(
+            cast(PreTrainedModel, student.model.get_base_model()),
+            tokenizer,
+            before=before,
+            after=after,
+            labels=label_paths(prompt, tokenizer),
+            text_tokens=student.reading.text_tokens,
+            batch_size=batch_size,
+            layers=[],
+        )
+        scores = scorer.score(texts)
+    return np.asarray(softmax(scores.log_probabilities.astype(np.float64), axis=1))

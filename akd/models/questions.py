@@ -39,7 +39,7 @@ def question_logits(
         text_tokens: how many tokens of a text are read.
         batch_size: texts in one forward pass.
     """
-    answers = [tokenizer(word, add_special_tokens=False).input_ids[0] for word in _ANSWERS]
+    answers = [tokenizer(word, add_special_tokens=False).input_ids[:1] for word in _ANSWERS]
     scorers = []
     for name, phrases in groups.items():
         shown = ", ".join(phrases[:_SHOWN_PHRASES])
@@ -50,7 +50,7 @@ def question_logits(
                 tokenizer,
                 before=tokenizer(_BEFORE).input_ids,
                 after=tokenizer(f"\n{asked}", add_special_tokens=False).input_ids,
-                label_tokens=answers,
+                labels=answers,
                 text_tokens=text_tokens,
                 batch_size=batch_size,
                 layers=[],

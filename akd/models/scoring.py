@@ -1,4 +1,8 @@
-"""Scoring: one forward pass over each text gives class scores and hidden states."""
+"""Scoring: one forward pass over each text gives class scores and hidden states.
+
+A label of several tokens costs further steps on the keys and values of that pass: the labels are
+walked as a trie, so that what two of them begin with is read once.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +15,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from akd.models.architecture import capped, class_logits, transformer_blocks
 from akd.models.batching import batches_of_width
-from akd.models.continuation import Passage, Prefix, filled_rows
+from akd.models.continuation import Passage, Prefix, filled_rows, stepped_rows
 from akd.models.truncation import check_room, truncated
 from akd.records import Scores
 
@@ -24,7 +28,8 @@ class TextScorer:
     What a text gets depends on nothing else in the list, nor on the order, bit for bit: each text
     is padded to a width that follows from its own length, the head multiplies `_HEAD_ROWS` rows at
     a time, and on CUDA, where kernels are chosen by the number of rows, every batch has
-    `batch_size` rows (`filled_rows`). On a CPU the number of rows changes nothing. Measured with
+    `batch_size` rows (`filled_rows`). On a CPU the number of rows changes nothing, except where
+    labels are walked token by token: there every batch has `stepped_rows` rows. Measured with
     SmolLM2-135M on AVX-512, one and two threads: with widths of the batch's making bfloat16 moves a
     log-probability by up to 0.1; with the text's own it is bit-equal for 1 to 32 rows, bfloat16
     and float32. On CUDA it is the design, not yet a measurement.
@@ -34,7 +39,7 @@ class TextScorer:
         tokenizer: its tokenizer.
         before: tokens before each text (instruction and demonstrations).
         after: tokens after each text (the cue); the last one is the decision position.
-        label_tokens: the token of each label.
+        labels: the tokens of each label; none begins another.
         text_tokens: how many tokens of a text are read.
         batch_size: texts in one forward pass.
         layers: 1-based numbers of the blocks whose states are averaged over the text.
@@ -50,7 +55,7 @@ class TextScorer:
         *,
         before: Sequence[int],
         after: Sequence[int],
-        label_tokens: Sequence[int],
+        labels: Sequence[Sequence[int]],
         text_tokens: int,
         batch_size: int,
         layers: Sequence[int],
@@ -58,13 +63,17 @@ class TextScorer:
         self._model = model
         self._tokenizer = tokenizer
         self._after = list(after)
-        self._label_tokens = torch.tensor(label_tokens, device=model.device)
+        self._labels = [tuple(label) for label in labels]
+        self._branches = branches(self._labels)
         self._vocabulary = len(tokenizer)  # rows of the head beyond it are padding, and no words
         self._text_tokens = text_tokens
-        self._batch_size = batch_size
+        walks = len(self._branches) > 1
+        self._filled = stepped_rows(batch_size) if walks else filled_rows(batch_size)
+        self._batch_size = self._filled or batch_size
         self._blocks = [transformer_blocks(model)[layer - 1] for layer in layers]
         context = context_of(model.config)
-        check_room(len(before), text_tokens, len(after), context)
+        deepest = max(map(len, self._branches))
+        check_room(len(before), text_tokens, len(after) + deepest, context)
         self._widest = None if context is None else context - len(before)
         self._prefix = Prefix(model, before, int(tokenizer.pad_token_id))
 
@@ -73,18 +82,18 @@ class TextScorer:
         """Score the texts, each as if it were alone."""
         texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
         width = self._model.config.hidden_size
-        log_probabilities = np.empty((len(texts), len(self._label_tokens)), np.float32)
+        log_probabilities = np.empty((len(texts), len(self._labels)), np.float32)
         decision = np.empty((len(texts), width), np.float32)
         states = np.empty((len(texts), len(self._blocks), width), np.float32)
         sequences = [tokens + self._after for tokens in texts_tokens]
         for wide, rows in batches_of_width(sequences, self._batch_size, self._widest):
-            filled = rows + rows[-1:] * ((filled_rows(self._batch_size) or 0) - len(rows))
+            filled = rows + rows[-1:] * ((self._filled or 0) - len(rows))
             spans = torch.tensor([len(texts_tokens[row]) for row in filled])
             passage, pooled = self._read([sequences[row] for row in filled], spans, wide)
-            count, last = len(rows), passage.last
-            decision[rows] = last[:count].float().cpu().numpy()
+            count = len(rows)
+            decision[rows] = passage.last[:count].float().cpu().numpy()
             states[rows] = pooled[:count]
-            log_probabilities[rows] = self._label_log_probabilities(last)[:count].cpu().numpy()
+            log_probabilities[rows] = self._label_log_probabilities(passage)[:count].cpu().numpy()
         return Scores(log_probabilities, decision, states)
 
     def _read(
@@ -100,16 +109,46 @@ class TextScorer:
             pooled[:, position] = mean_over(block_states, inside).cpu().numpy()
         return passage, pooled
 
-    def _label_log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
+    def _label_log_probabilities(self, passage: Passage) -> torch.Tensor:
+        """Return log-probabilities (batch, labels): the sum over each label's tokens."""
+        found: dict[tuple[int, ...], torch.Tensor] = {}
+        steps: dict[tuple[int, ...], int] = {}
+        for beginning, tokens in self._branches.items():
+            states = passage.last
+            if beginning:
+                before = [steps[beginning[:length]] for length in range(1, len(beginning))]
+                states = passage.step(torch.full((len(states),), beginning[-1]), before)
+                steps[beginning] = len(steps)
+            said = self._token_log_probabilities(states, tokens)
+            for column, token in enumerate(tokens):
+                alone = said[:, column]
+                found[*beginning, token] = found[beginning] + alone if beginning else alone
+        return torch.stack([found[label] for label in self._labels], dim=1)
+
+    def _token_log_probabilities(self, states: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
+        """Return log-probabilities (batch, tokens) over the whole vocabulary."""
         head, found = self._model.get_output_embeddings(), []
-        for start in range(0, len(last), _HEAD_ROWS):
-            rows = last[start : start + _HEAD_ROWS]
+        wanted = torch.tensor(tokens, device=states.device)
+        for start in range(0, len(states), _HEAD_ROWS):
+            rows = states[start : start + _HEAD_ROWS]
             filled = torch.cat([rows, rows[-1:].expand(_HEAD_ROWS - len(rows), -1)])
-            logits = capped(self._model, head(filled)[:, : self._vocabulary])
-            partition: torch.Tensor = logits.logsumexp(-1, keepdim=True)
-            labels = class_logits(self._model, filled, self._label_tokens)
-            found.append((labels - partition)[: len(rows)])
+            vocabulary = capped(self._model, head(filled)[:, : self._vocabulary])
+            partition: torch.Tensor = vocabulary.logsumexp(-1, keepdim=True)
+            logits = class_logits(self._model, filled, wanted)
+            found.append((logits - partition)[: len(rows)])
         return torch.cat(found)
+
+
+def branches(labels: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], list[int]]:
+    """Return the trie of the labels: each beginning, the shorter first, and what follows it."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for length in range(max(map(len, labels))):
+        for label in labels:
+            if length < len(label):
+                following = found.setdefault(label[:length], [])
+                if label[length] not in following:
+                    following.append(label[length])
+    return found
 
 
 def context_of(config: PretrainedConfig) -> int | None:

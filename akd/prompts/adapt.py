@@ -5,14 +5,13 @@ from functools import partial
 from typing import Any
 
 import polars as pl
-from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
 from akd.prompts import calibration as calibrations
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Prompt, tells_apart
+from akd.prompts.template import Prompt
 from akd.records import Scores
 from akd.specs.prompts import Calibration
 from akd.task import PromptSeeds, Task
@@ -38,7 +37,7 @@ def adapt(
     beam: int,
     calibration: Calibration,
     teacher_layers: int,
-    tokenizer: PreTrainedTokenizerBase,
+    tells_apart: Callable[[Sequence[str]], bool],
     chats: Sequence[bool],
     seed: int,
 ) -> tuple[AdaptedPrompt, list[Node]]:
@@ -50,7 +49,7 @@ def adapt(
         shots: may be empty: then mutual information alone chooses (zero-shot).
         unlabelled: texts for calibration; the first `search_articles` score the candidates.
         teacher_layers: how many blocks the teacher has.
-        tokenizer: of the teacher; label words that it cannot tell apart are left out.
+        tells_apart: whether the teacher can tell label words apart; others are left out.
         chats: the forms of prompt that the teacher takes, the first one to begin with.
 
     Raises:
@@ -61,7 +60,7 @@ def adapt(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
         )
-    labels, seeds = len(task.labels), _fitting(task.prompt, tokenizer)
+    labels, seeds = len(task.labels), _fitting(task.prompt, tells_apart)
     nodes = search(
         seed_prompt(seeds, labels, chats[0]),
         partial(
@@ -90,13 +89,13 @@ def adapt(
     return AdaptedPrompt(prompt, calibrator, layers, task.label_names), nodes
 
 
-def _fitting(seeds: PromptSeeds, tokenizer: PreTrainedTokenizerBase) -> PromptSeeds:
-    """Return the seeds without the label words that begin with one token of this tokenizer."""
-    fitting = [words for words in seeds.verbalizers if tells_apart(words, tokenizer)]
+def _fitting(seeds: PromptSeeds, tells_apart: Callable[[Sequence[str]], bool]) -> PromptSeeds:
+    """Return the seeds without the label words that the teacher cannot tell apart."""
+    fitting = [words for words in seeds.verbalizers if tells_apart(words)]
     if not fitting:
         raise InputError(
-            "each list of label words has two that begin with the same token of the teacher's "
-            "tokenizer: add other `verbalizers` to task.yaml"
+            "each list of label words has two that the teacher cannot tell apart, since their "
+            "tokens begin alike: add other `verbalizers` to task.yaml"
         )
     return seeds.model_copy(update={"verbalizers": fitting})
 

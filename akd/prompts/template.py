@@ -1,5 +1,6 @@
 """The prompt of a classifier: what stands before and after the article, and its label words."""
 
+import itertools
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -89,13 +90,41 @@ def label_tokens(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int
     return tokens
 
 
+def label_paths(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Return the tokens by which each label word is known, as they stand after the cue.
+
+    Where the first tokens differ they say enough; else the words count with all their tokens.
+
+    Raises:
+        InputError: if all tokens of a word begin another, so that the one includes the other.
+    """
+    if tells_apart(prompt.words, tokenizer):
+        return [[token] for token in label_tokens(prompt, tokenizer)]
+    if not tells_apart_in_full(prompt.words, tokenizer):
+        raise InputError(
+            f"label words {', '.join(prompt.words)}: the tokens of one begin another: choose other "
+            "verbalizers in task.yaml"
+        )
+    return _all_tokens(prompt.words, tokenizer)
+
+
+def tells_apart_in_full(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether no word's tokens begin another's, as `label_paths` needs it."""
+    pairs = itertools.permutations(_all_tokens(words, tokenizer), 2)
+    return not any(other[: len(tokens)] == tokens for tokens, other in pairs)
+
+
 def tells_apart(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether the words begin with different tokens, as `label_tokens` needs them."""
     return len(set(_first_tokens(words, tokenizer))) == len(words)
 
 
 def _first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    return [tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in words]
+    return [tokens[0] for tokens in _all_tokens(words, tokenizer)]
+
+
+def _all_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    return [tokenizer(f" {word}", add_special_tokens=False).input_ids for word in words]
 
 
 def _enumerate(prompt: Prompt) -> str:

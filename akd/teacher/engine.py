@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -17,7 +17,7 @@ from akd.models.continuation import filled_rows
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import TextScorer, context_of
 from akd.models.truncation import check_room, excerpts
-from akd.prompts.template import Prompt, label_tokens, render
+from akd.prompts.template import Prompt, label_paths, render, tells_apart, tells_apart_in_full
 from akd.records import Scores
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
 from akd.teacher.ledger import Ledger
@@ -42,6 +42,7 @@ class OpenEngine:
     Attributes:
         model: the teacher itself; None where another program holds it.
         tokenizer: of the pair's teacher.
+        tells_apart: whether its answers can tell these label words apart.
         layers: how many blocks have states that it can give; 0 for a black box.
         chats: the forms of prompt that it takes (`Prompt.chat`), the first one to begin with.
         ledger: what a paid server was asked for; None where asking is free.
@@ -53,6 +54,7 @@ class OpenEngine:
 
     model: PreTrainedModel | None
     tokenizer: PreTrainedTokenizerBase
+    tells_apart: Callable[[Sequence[str]], bool]
     layers: int
     chats: Sequence[bool]
     ledger: Ledger | None
@@ -134,7 +136,8 @@ def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenE
         }
 
     layers = model.config.num_hidden_layers
-    return OpenEngine(model, tokenizer, layers, _forms(tokenizer), None, decides, build)
+    apart = partial(tells_apart_in_full, tokenizer=tokenizer)
+    return OpenEngine(model, tokenizer, apart, layers, _forms(tokenizer), None, decides, build)
 
 
 def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
@@ -149,7 +152,8 @@ def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
     def decides() -> dict[str, Any]:
         return {**_local("vllm", folder, text_tokens), "vllm": vllm_version()}
 
-    return OpenEngine(None, tokenizer, 0, _forms(tokenizer), None, decides, build)
+    apart = partial(tells_apart, tokenizer=tokenizer)
+    return OpenEngine(None, tokenizer, apart, 0, _forms(tokenizer), None, decides, build)
 
 
 def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngine:
@@ -185,7 +189,8 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
             "text_tokens": text_tokens,
         }
 
-    return OpenEngine(None, tokenizer, 0, (spec.chat,), ledger, decides, build)
+    apart = partial(tells_apart, tokenizer=tokenizer)
+    return OpenEngine(None, tokenizer, apart, 0, (spec.chat,), ledger, decides, build)
 
 
 def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:
@@ -222,7 +227,7 @@ def transformers_teacher(
         tokenizer,
         before=before,
         after=after,
-        label_tokens=label_tokens(prompt, tokenizer),
+        labels=label_paths(prompt, tokenizer),
         text_tokens=text_tokens,
         batch_size=batch_size,
         layers=layers,

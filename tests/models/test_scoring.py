@@ -1,16 +1,22 @@
 """Scoring: the shared prefix, batches and order change nothing but the time."""
 
+import itertools
+import random
+
 import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.errors import InputError
 from akd.models.architecture import transformer_blocks
 from akd.models.embedding import MiddleLayerEmbedder
-from akd.models.scoring import TextScorer
+from akd.models.scoring import TextScorer, branches
+from akd.models.truncation import truncated
 from tests.conftest import SENTENCES, tiny_model
 
 LABELS = [301, 302, 40]
+TRIE = [[301, 302], [301, 40, 7], [301, 40, 9], [55], [60, 61, 62, 63], [302, 301]]
 
 
 def _scorer(
@@ -19,7 +25,7 @@ def _scorer(
     settings: dict[str, object] = {
         "before": [5, 6, 7],
         "after": [9, 10],
-        "label_tokens": LABELS,
+        "labels": [[token] for token in LABELS],
         "text_tokens": 12,
         "batch_size": 2,
         "layers": [1, 2],
@@ -53,6 +59,59 @@ def test_order_and_batch_size_do_not_matter(
     )
     again = _scorer(llama, tokenizer).score(SENTENCES)
     assert forward.decision.tobytes() == again.decision.tobytes()
+
+
+@pytest.mark.parametrize("before", [[], [5, 6, 7]])
+def test_a_trie_of_labels_says_what_each_label_alone_says(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, before: list[int]
+) -> None:
+    scores = _scorer(model, tokenizer, labels=TRIE, before=before).score(SENTENCES)
+    plain = _scorer(model, tokenizer, before=before).score(SENTENCES)
+    np.testing.assert_array_equal(scores.decision, plain.decision)
+    np.testing.assert_array_equal(scores.states, plain.states)
+    for row, inner in enumerate(truncated(SENTENCES, tokenizer, 12)):
+        start = [*before, *inner, 9, 10]
+        for column, label in enumerate(TRIE):
+            with torch.no_grad():
+                said = model(torch.tensor([[*start, *label]])).logits[0].log_softmax(-1)
+            expected = sum(said[len(start) - 1 + place, token] for place, token in enumerate(label))
+            assert scores.log_probabilities[row, column] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_the_beginnings_of_labels_are_walked_once() -> None:
+    assert branches([tuple(label) for label in TRIE]) == {
+        (): [301, 55, 60, 302],
+        (301,): [302, 40],
+        (60,): [61],
+        (302,): [301],
+        (301, 40): [7, 9],
+        (60, 61): [62],
+        (60, 61, 62): [63],
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_order_company_and_batch_size_change_no_bit_of_a_trie(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, dtype: torch.dtype
+) -> None:
+    llama.to(dtype)
+    texts = [f"{text} {number}" for number in range(2) for text in SENTENCES]
+    found = set()
+    for batch_size, count in itertools.product((1, 16), (1, 3, 10)):
+        scorer = _scorer(llama, tokenizer, labels=TRIE, batch_size=batch_size)
+        order = random.Random(count).sample(range(len(texts)), len(texts))
+        said = np.empty((len(texts), len(TRIE)), np.float32)
+        for start in range(0, len(order), count):
+            rows = order[start : start + count]
+            said[rows] = scorer.score([texts[row] for row in rows]).log_probabilities
+        found.add(said.tobytes())
+    assert len(found) == 1
+
+
+def test_labels_need_room_too(llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    long = [[*range(20, 265)], [7]]
+    with pytest.raises(InputError, match="no room for 12 of an article"):
+        _scorer(llama, tokenizer, labels=long)
 
 
 def test_a_prompt_without_a_prefix(

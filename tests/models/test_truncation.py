@@ -105,7 +105,7 @@ def test_a_prompt_that_leaves_no_room_is_refused(
             tokenizer,
             before=[5] * 200,
             after=[6] * 7,
-            label_tokens=[7, 8],
+            labels=[[7], [8]],
             text_tokens=50,
             batch_size=2,
             layers=[],

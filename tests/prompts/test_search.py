@@ -1,6 +1,6 @@
 """The search finds what is better, within its budget, and the same each time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from akd.errors import InputError
 from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
 from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Prompt
+from akd.prompts.template import Prompt, tells_apart, tells_apart_in_full
 from akd.records import Scores
 from akd.specs.prompts import Calibration
 from akd.task import PromptSeeds, Task
@@ -164,6 +164,7 @@ def _adapt(
     calibration: Calibration,
     tokenizer: PreTrainedTokenizerFast,
     seeds: PromptSeeds = SEEDS,
+    apart: Callable[..., bool] = tells_apart,
 ) -> tuple[AdaptedPrompt, list[Node]]:
     oracle = Oracle()
     return adapt(
@@ -177,7 +178,7 @@ def _adapt(
         beam=2,
         calibration=calibration,
         teacher_layers=4,
-        tokenizer=tokenizer,
+        tells_apart=partial(apart, tokenizer=tokenizer),
         chats=(False, True),
         seed=1,  # type: ignore[arg-type]
     )
@@ -207,3 +208,14 @@ def test_label_words_that_one_token_begins_are_left_out(tokenizer: PreTrainedTok
     with pytest.raises(InputError, match="add other `verbalizers`"):
         only = SEEDS.model_copy(update={"verbalizers": [clashing]})
         _adapt(SHOTS, _calibration("batch"), tokenizer, only)
+
+
+def test_a_teacher_that_reads_whole_words_takes_label_words_that_begin_alike(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    alike = SEEDS.model_copy(update={"verbalizers": [["zz1", "zz2"]]})
+    _, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer, alike, tells_apart_in_full)
+    assert {node.prompt.words for node in nodes} == {("zz1", "zz2")}
+    within = SEEDS.model_copy(update={"verbalizers": [["zz", "zz2"]]})
+    with pytest.raises(InputError, match="tokens begin alike: add other `verbalizers`"):
+        _adapt(SHOTS, _calibration("batch"), tokenizer, within, tells_apart_in_full)

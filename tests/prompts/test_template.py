@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.prompts.reading import Reading, load_reading, save_reading
-from akd.prompts.template import Demonstration, Prompt, label_tokens, render
+from akd.prompts.template import Demonstration, Prompt, label_paths, label_tokens, render
 from tests.conftest import PROMPT
 
 PLAIN = PROMPT.model_copy(
@@ -46,6 +46,19 @@ def test_label_words_need_different_first_tokens(tokenizer: PreTrainedTokenizerF
     assert len(set(label_tokens(PLAIN, tokenizer))) == 3
     with pytest.raises(InputError, match="two begin with the same token"):
         label_tokens(PLAIN.model_copy(update={"words": ("zz1", "zz2", "good")}), tokenizer)
+
+
+def test_label_words_that_begin_alike_count_with_all_their_tokens(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    assert label_paths(PLAIN, tokenizer) == [[token] for token in label_tokens(PLAIN, tokenizer)]
+    alike = PLAIN.model_copy(update={"words": ("zz1", "zz2", "good")})
+    paths = label_paths(alike, tokenizer)
+    assert [tokenizer.decode(path) for path in paths] == [" zz1", " zz2", " good"]
+    assert paths[0][0] == paths[1][0]
+    within = PLAIN.model_copy(update={"words": ("zz", "zz2", "good")})
+    with pytest.raises(InputError, match="the tokens of one begin another"):
+        label_paths(within, tokenizer)
 
 
 def test_a_chat_prompt_needs_a_template(tokenizer: PreTrainedTokenizerFast) -> None:

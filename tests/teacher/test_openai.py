@@ -45,7 +45,7 @@ def summed(
         tokenizer,
         before=before,
         after=after,
-        label_tokens=list(itertools.chain(*tokens)),
+        labels=[[token] for token in itertools.chain(*tokens)],
         text_tokens=100,
         batch_size=4,
         layers=[],

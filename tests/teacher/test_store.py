@@ -160,6 +160,15 @@ def test_the_store_lies_in_the_root_that_dvc_names(monkeypatch: pytest.MonkeyPat
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
 
 
+def test_label_words_that_begin_alike_are_scored_in_full(teacher_folder: Path) -> None:
+    opened = open_engine(SPEC, teacher_folder, text_tokens=10, batch_size=2)
+    words = ("zz1", "zz2", "danger")
+    assert opened.tells_apart(words)
+    assert not opened.tells_apart(("zz", "zz2"))
+    scores = opened.score(PROMPT.model_copy(update={"words": words}), SENTENCES, [])
+    assert len({*scores.log_probabilities[0].tolist()}) == 3
+
+
 @pytest.mark.parametrize("filled", [None, 8])
 def test_batches_filled_up_or_not_say_the_same(
     llama: PreTrainedModel,
