@@ -65,9 +65,10 @@ def class_logits(
         Logits (batch, labels) in float32.
     """
     head = model.get_output_embeddings()
-    weight = head.weight[label_tokens]
-    bias = None if getattr(head, "bias", None) is None else head.bias[label_tokens]
-    return capped(model, nn.functional.linear(hidden.to(weight.dtype), weight, bias))
+    rows = label_tokens.to(head.weight.device)  # a teacher may lie on several devices
+    weight = head.weight[rows]
+    bias = None if getattr(head, "bias", None) is None else head.bias[rows]
+    return capped(model, nn.functional.linear(hidden.to(weight), weight, bias))
 
 
 def capped(model: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,7 @@ class Prefix:
             self._model,
             output.past_key_values,
             output.last_hidden_state,
-            lengths.to(output.last_hidden_state.device),
+            lengths.to(self._model.device),
             self._length,
         )
 
@@ -71,7 +71,8 @@ class Passage:
         self._ends = lengths + before
         self._read = hidden.shape[1] + before  # with the padding
         self.hidden = hidden
-        self.last = hidden[torch.arange(len(lengths), device=hidden.device), lengths - 1]
+        last = (lengths - 1).to(hidden.device)  # the last block may lie elsewhere than the first
+        self.last = hidden[torch.arange(len(last), device=hidden.device), last]
 
     def step(self, tokens: torch.Tensor, after: Sequence[int]) -> torch.Tensor:
         """Read one more token of each text and return its states (batch, width).
@@ -90,7 +91,7 @@ class Passage:
         seen[:, [*(self._read + step for step in after), -1]] = True
         # Four axes and not two: the library leaves out a mask of two that hides nothing, so that
         # a text's company would choose the kernel.
-        dtype = self._model.dtype
+        dtype = self.hidden.dtype
         hide = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
         hide.masked_fill_(~seen, torch.finfo(dtype).min)
         output = self._model.base_model(

@@ -22,6 +22,7 @@ from akd.specs.adapters import Quantization
 disable_progress_bar()
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_WHOLE = Quantization(kind="none")
 
 
 def device() -> torch.device:
@@ -65,12 +66,18 @@ def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
         folder: what the models stage wrote.
         quantization: of this model alone: a quantised student never quantises the teacher.
     """
+    return _load(folder, quantization, {"": device()})
+
+
+def _load(
+    folder: Path, quantization: Quantization, placement: dict[str, torch.device] | str
+) -> PreTrainedModel:
     dtype = compute_dtype()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         quantization_config=_bitsandbytes(quantization, dtype),
-        device_map={"": device()},
+        device_map=placement,
         local_files_only=True,
     )
     for module in model.modules():
@@ -99,6 +106,46 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
             assert_never(quantization.kind)
 
 
-def load_teacher(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a teacher, never quantised with its student, and its tokenizer."""
-    return load_model(folder, Quantization(kind="none")), load_tokenizer(folder)
+def load_teacher(
+    folder: Path, quantization: Quantization = _WHOLE
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a teacher and its tokenizer.
+
+    `AKD_DEVICE_MAP` says where its layers lie: `single` (if it is not set) puts all of them onto
+    this machine's device, `auto` spreads them over its GPUs (on a machine with several: the
+    design, not yet a measurement).
+
+    Args:
+        folder: what the models stage wrote.
+        quantization: of the teacher, never that of its student.
+
+    Raises:
+        InputError: if `AKD_DEVICE_MAP` is neither, or the GPUs together are too small.
+    """
+    model = _load(folder, quantization, _placement())
+    check_placed(model)
+    return model, load_tokenizer(folder)
+
+
+def check_placed(model: PreTrainedModel) -> None:
+    """Refuse a model some of whose weights are fetched anew for every batch.
+
+    Raises:
+        InputError: if some weights lie on no device.
+    """
+    if any(part.device.type == "meta" for part in model.parameters()):
+        raise InputError(
+            "the teacher does not fit onto the GPUs of this machine: set `label.engine` to "
+            "`quantization: nf4`, or take a smaller teacher"
+        )
+
+
+def _placement() -> dict[str, torch.device] | str:
+    wanted = os.environ.get("AKD_DEVICE_MAP", "single")
+    match wanted:
+        case "single":
+            return {"": device()}
+        case "auto":
+            return wanted
+        case _:
+            raise InputError(f"AKD_DEVICE_MAP is {wanted!r}: set it to single or auto")

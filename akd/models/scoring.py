@@ -103,10 +103,10 @@ class TextScorer:
         with _captured(self._blocks) as captured:
             passage = self._prefix.read(sequences, width)
         hidden = passage.hidden
-        inside = (torch.arange(hidden.shape[1]) < spans[:, None]).to(hidden.device)
+        inside = torch.arange(hidden.shape[1]) < spans[:, None]
         pooled = np.empty((len(sequences), len(captured), hidden.shape[-1]), np.float32)
         for position, block_states in enumerate(captured):
-            pooled[:, position] = mean_over(block_states, inside).cpu().numpy()
+            pooled[:, position] = mean_over(block_states, inside.to(block_states.device)).cpu()
         return passage, pooled
 
     def _label_log_probabilities(self, passage: Passage) -> torch.Tensor:

@@ -8,9 +8,14 @@ from akd.specs.base import Frozen, Positive
 
 
 class TransformersEngine(Frozen):
-    """The pair's teacher on this machine, with its hidden states."""
+    """The pair's teacher on this machine, with its hidden states.
+
+    `quantization` is the teacher's alone: nf4 holds its linear layers in 4-bit NormalFloat, double
+    quantised (Dettmers et al. 2023), for one that does not fit otherwise.
+    """
 
     kind: Literal["transformers"]
+    quantization: Literal["none", "nf4"]
 
 
 class VllmEngine(Frozen):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -19,6 +20,7 @@ from akd.models.scoring import TextScorer, context_of
 from akd.models.truncation import check_room, excerpts
 from akd.prompts.template import Prompt, label_paths, render, tells_apart, tells_apart_in_full
 from akd.records import Scores
+from akd.specs.adapters import Quantization
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
 from akd.teacher.ledger import Ledger
 from akd.teacher.store import Store, open_store, score_all
@@ -104,7 +106,7 @@ def open_engine(spec: Engine, folder: Path, *, text_tokens: int, batch_size: int
     """
     match spec:
         case TransformersEngine():
-            return _open_transformers(folder, text_tokens, batch_size)
+            return _open_transformers(spec, folder, text_tokens, batch_size)
         case VllmEngine():
             return _open_vllm(folder, text_tokens)
         case OpenAIEngine():
@@ -113,8 +115,10 @@ def open_engine(spec: Engine, folder: Path, *, text_tokens: int, batch_size: int
             assert_never(spec)
 
 
-def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenEngine:
-    model, tokenizer = load_teacher(folder)
+def _open_transformers(
+    spec: TransformersEngine, folder: Path, text_tokens: int, batch_size: int
+) -> OpenEngine:
+    model, tokenizer = load_teacher(folder, Quantization(kind=spec.quantization))
 
     def build(prompt: Prompt, layers: Sequence[int]) -> Teacher:
         return transformers_teacher(
@@ -130,7 +134,10 @@ def _open_transformers(folder: Path, text_tokens: int, batch_size: int) -> OpenE
     def decides() -> dict[str, Any]:
         return {
             **_local("transformers", folder, text_tokens),
+            "device": "+".join(sorted({part.device.type for part in model.parameters()})),
+            "quantization": spec.quantization,
             "rows": filled_rows(batch_size),
+            "bitsandbytes": None if spec.quantization == "none" else version("bitsandbytes"),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }

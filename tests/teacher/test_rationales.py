@@ -47,7 +47,7 @@ def engine(
     make_wordy(model, tokenizer)
     model.save_pretrained(tmp_path / "teacher")
     tokenizer.save_pretrained(tmp_path / "teacher")
-    spec = TransformersEngine(kind="transformers")
+    spec = TransformersEngine(kind="transformers", quantization="none")
     return open_engine(spec, tmp_path / "teacher", text_tokens=16, batch_size=2)
 
 

@@ -22,7 +22,7 @@ from tests.conftest import PROMPT, SENTENCES, tiny_model
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
 PARTS = ("log_probabilities", "decision", "states")
-SPEC = TransformersEngine(kind="transformers")
+SPEC = TransformersEngine(kind="transformers", quantization="none")
 WHO = {"prompt": "a", "dtype": "float32"}
 
 
