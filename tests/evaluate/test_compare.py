@@ -32,13 +32,28 @@ def _headline() -> dict:
 def test_the_headline_has_every_model_metric_and_gap() -> None:
     report = _headline()
     for model in compare.MODELS:
-        for metric in ("accuracy", "macro_f1", "sensitivity", "specificity", "ece"):
+        for metric in ("accuracy", "macro_f1", "sensitivity", "specificity", "ece", "ece_scaled"):
             bounds = report[model]["interval"][metric]
             assert bounds["low"] <= report[model][metric] <= bounds["high"]
     assert report["student"]["accuracy"] == 1.0
     assert report["gap"]["student_minus_teacher"] == {"accuracy": 1.0, "low": 1.0, "high": 1.0}
     assert report["gap"]["student_minus_tfidf"]["accuracy"] == 0.0
+    beside = report["against_teacher"]
+    assert set(beside) == {"student_base", "student", "tfidf"}
+    assert (beside["student"]["mcnemar"]["c"], beside["student"]["agreement"]) == (60, 0.0)
+    assert beside["student_base"]["agreement"] == 1.0
     json.dumps(report, allow_nan=False)
+    assert report == _headline()
+
+
+def test_overconfidence_is_gone_after_scaling() -> None:
+    half = np.where(np.arange(60)[:, None] % 2 == 0, RIGHT, WRONG)
+    figures = compare.headline(
+        GOLD, {**MODELS, "student": half}, bins=10, resamples=50, confidence=0.95, seed=1
+    )["student"]
+    assert figures["ece"] == pytest.approx(0.8 + 0.2 / 3 - 0.5, abs=1e-6)
+    assert figures["ece_scaled"] < 0.1
+    assert min(figures["temperature"].values()) > 1
 
 
 def test_plot_tables() -> None:
@@ -52,6 +67,52 @@ def test_plot_tables() -> None:
     assert table.height == 240
     groups = compare.by_group(GOLD, MODELS, ["en"] * 40 + ["zh"] * 20)
     assert (groups["en"]["n"], groups["zh"]["student"]) == (40, 1.0)
+    assert groups["en"]["agreement"] == 0.0
+
+
+def test_groups_are_domains_languages_and_thirds_by_length() -> None:
+    table = pl.DataFrame(
+        {
+            "text": ["x" * (n + 1) for n in range(60)],
+            "domain": ["a"] * 50 + [""] * 10,
+            "language": ["en"] * 60,
+        }
+    )
+    report = compare.by_groups(GOLD, MODELS, table)
+    assert {name: group["n"] for name, group in report["by_length"].items()} == {
+        "short": 20,
+        "medium": 20,
+        "long": 20,
+    }
+    assert report["length_up_to_characters"] == {"short": 20, "medium": 40}
+    assert report["by_domain"]["a"]["n"] == 50
+    assert set(report["by_domain"]) == {"a"}
+    assert report["by_language"]["en"]["n"] == 60
+    alike = compare.length_groups(["same"] * 4)
+    assert alike == (["short"] * 4, {"short": 4, "medium": 4})
+
+
+def test_the_surest_mistake_stands_first_and_no_text_is_written() -> None:
+    names = ["x", "y", "z"]
+    student = RIGHT.copy()
+    student[4], student[7], student[9] = [0.7, 0.1, 0.2], [0.1, 0.0, 0.9], [0.1, 0.2, 0.7]
+    table = pl.DataFrame(
+        {
+            "id": [f"n{n}" for n in range(60)],
+            "text": ["secret"] * 60,
+            "domain": ["d"] * 60,
+            "language": ["en"] * 60,
+        }
+    )
+    errors = compare.error_table(table, GOLD, {**MODELS, "student": student}, names)
+    assert errors.rows() == [
+        ("n7", "y", "z", "z", 0.9, "d", "en"),
+        ("n4", "y", "z", "x", 0.7, "d", "en"),
+        ("n9", "x", "y", "z", 0.7, "d", "en"),
+    ]
+    columns = ["id", "gold", "teacher", "student", "confidence", "domain", "language"]
+    assert errors.columns == columns
+    assert compare.error_table(table, GOLD, MODELS, names).height == 0
 
 
 def test_the_command_line_prints_the_table(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from scipy.stats import bootstrap, norm
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
 from akd.evaluate import metrics
 from akd.evaluate.intervals import draw_rows, interval
@@ -25,22 +26,49 @@ def test_metrics_agree_with_scikit_learn(seed: int) -> None:
     )
     recalls = recall_score(gold, said, average="macro")
     assert metrics.sensitivity(gold, p) == pytest.approx(recalls, abs=1e-12)
+    balanced = balanced_accuracy_score(gold, said)
+    assert metrics.sensitivity(gold, p) == pytest.approx(balanced, abs=1e-12)
     negatives = [recall_score(gold != c, said != c) for c in range(4)]
     assert metrics.specificity(gold, p) == pytest.approx(np.mean(negatives), abs=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
-def test_specificity_is_at_least_sensitivity_for_better_than_chance(
+def test_with_as_many_articles_of_each_label_one_mean_gives_the_other(
     seed: int, classes: int
 ) -> None:
-    """With as many articles of each label: specificity = 1 - (1 - sensitivity) / (C - 1)."""
     draw = np.random.default_rng(seed)
     gold = np.repeat(np.arange(classes), 12)
     p = draw.dirichlet(np.ones(classes), size=len(gold))
     recall = metrics.sensitivity(gold, p)
     assert metrics.specificity(gold, p) == pytest.approx(1 - (1 - recall) / (classes - 1))
-    assert metrics.specificity(gold, p) >= recall - 1e-12
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.integers(2, 6), st.integers(1, 40))
+def test_specificity_is_at_least_sensitivity(data: st.DataObject, classes: int, n: int) -> None:
+    """Single labels, however rare or absent.
+
+    An article of label k that is taken for c costs the sensitivity 1 / n_k and the specificity
+    1 / (N - n_c), and N - n_c >= n_k.
+    """
+    labels = st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)
+    gold, said = np.array(data.draw(labels)), np.array(data.draw(labels))
+    p = np.eye(classes)[said]
+    assert metrics.specificity(gold, p) >= metrics.sensitivity(gold, p) - 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("bins", [1, 7, 15])
+def test_calibration_error_agrees_with_its_definition(seed: int, bins: int) -> None:
+    gold, p = _random(seed, n=200)
+    confidence, right = p.max(1), p.argmax(1) == gold
+    total = 0.0
+    for low in np.arange(bins) / bins:
+        inside = (confidence >= low) & (confidence < low + 1 / bins)
+        if inside.any():
+            total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    assert metrics.expected_calibration_error(gold, p, bins) == pytest.approx(total, abs=1e-12)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -67,3 +95,21 @@ def test_intervals_hold_the_value_and_shrink_with_n() -> None:
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
     assert (draw_rows(10, 3, 1) == draw_rows(10, 3, 1)).all()
+
+
+def test_the_interval_of_accuracy_agrees_with_scipy() -> None:
+    n, resamples = 250, 4000
+    gold, p = _random(3, n=n)
+    p[np.arange(n) % 2 == 0, gold[::2]] += 1  # right in some six of ten
+    right = (p.argmax(1) == gold).astype(float)
+    draws = draw_rows(n, resamples, seed=1)
+    ours = interval(lambda rows: metrics.accuracy(gold[rows], p[rows]), draws, 0.95)
+    theirs = bootstrap(
+        (right,), np.mean, n_resamples=resamples, confidence_level=0.95, method="percentile", rng=2
+    ).confidence_interval
+    # Standard error of an estimated quantile, sqrt(q (1 - q) / resamples) / density, of both.
+    spread = right.std() / np.sqrt(n)
+    error = np.sqrt(2 * 0.025 * 0.975 / resamples) / (norm.pdf(norm.ppf(0.025)) / spread)
+    step = 1 / n  # accuracy moves in such steps
+    assert ours == pytest.approx(tuple(theirs), abs=4 * error + step)
+    assert 4 * error + step < (ours[1] - ours[0]) / 6

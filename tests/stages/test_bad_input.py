@@ -164,7 +164,8 @@ def test_a_filter_that_keeps_nothing(project: Path, capsys: pytest.CaptureFixtur
 def test_gold_ids_that_no_article_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"id": "n99", "label": "risk and warning"}
     (project / TASK / "gold.jsonl").write_text(json.dumps(row))
-    paths = {name: Path(name) for name in ("filtered", "signals", "models", "prompt", "adapter")}
+    names = ("filtered", "signals", "models", "prompt", "adapter", "trained")
+    paths = {name: Path(name) for name in names}
     told = _fails(
         capsys, evaluate.main, task=TASK, clean=Path("clean"), out=Path("out"),
         metrics=Path("m"), **paths,
