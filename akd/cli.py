@@ -1,6 +1,9 @@
 """The command line of akd."""
 
+import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,14 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from akd import console
+from akd import console, params
 from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
-from akd.evaluate.compare import MODELS
+from akd.evaluate.gate import Verdict, judge
 from akd.io import read_json
 from akd.task import load_domains
-from akd.teacher.folder import describe
-from akd.teacher.verification import first_fault
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -60,6 +61,9 @@ def signals(
     ] = False,
 ) -> None:
     """Print what a folder of signals holds; with --verify, exit with 1 at the first fault."""
+    from akd.teacher.folder import describe
+    from akd.teacher.verification import first_fault
+
     if verify and (fault := first_fault(folder)):
         print(f"error: {fault}: run dvc repro again", file=sys.stderr)
         raise typer.Exit(1)
@@ -95,6 +99,48 @@ def keywords(
     Console().print(table)
 
 
+@app.command(epilog="Example: akd gate origin/main")
+def gate(
+    base: Annotated[str, typer.Argument(help="A branch, tag, commit or experiment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    across: Annotated[
+        bool, typer.Option("--across", help="Compare figures of another task or pair, too.")
+    ] = False,
+) -> None:
+    """Say whether a figure of the workspace is worse than at BASE, by `gate` of params.yaml.
+
+    Exit codes: 0, none is worse by more than is let through; 1, one is; 2, they cannot be compared,
+    and one sentence on stderr says why.
+    """
+    verdicts = judge(base, params.load().gate, across=across)
+    passed = all(verdict.passed for verdict in verdicts)
+    if as_json:
+        rules = [asdict(verdict) for verdict in verdicts]
+        print(json.dumps({"base": base, "passed": passed, "rules": rules}, indent=2))
+    else:
+        Console().print(_verdicts(base, verdicts))
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _verdicts(base: str, verdicts: Sequence[Verdict]) -> Table:
+    """Return one row for each rule of the gate."""
+    table = Table(title=f"the workspace beside {base}")
+    table.add_column("metric", overflow="fold")
+    table.add_column("better")
+    for column in ("old", "new", "worse by", "allowed", "verdict"):
+        table.add_column(column, justify="right")
+    for verdict in verdicts:
+        figures = (verdict.old, verdict.new, verdict.worse, verdict.allowed)
+        table.add_row(
+            verdict.metric,
+            verdict.better,
+            *(f"{figure:.3f}" for figure in figures),
+            "passed" if verdict.passed else "[bold red]worse",
+        )
+    return table
+
+
 def _table(report: dict[str, Any]) -> Table:
     """Return the four models with the 95 % interval of their accuracy."""
     title = f"task {report['task']}, pair {report['pair']}, {report['n']} gold articles"
@@ -103,11 +149,11 @@ def _table(report: dict[str, Any]) -> Table:
     table.add_column("accuracy [interval]", justify="right")
     for column in _COLUMNS[1:]:
         table.add_column(column.replace("_", " "), justify="right")
-    for name in MODELS:
+    for name, words in _ROWS.items():
         row = report[name]
         low, high = (row["interval"]["accuracy"][end] for end in ("low", "high"))
         accuracy = f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-        table.add_row(_ROWS[name], accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:]))
+        table.add_row(words, accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:]))
     return table
 
 

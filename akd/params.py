@@ -12,6 +12,7 @@ from akd.specs.base import Frozen
 from akd.specs.corpus import CleanParams, FetchParams
 from akd.specs.distillation import DistillParams, OptimizerParams
 from akd.specs.evaluation import EvaluateParams, SignalParams
+from akd.specs.gate import GateRule
 from akd.specs.labels import LabelParams
 from akd.specs.pairs import Pair
 from akd.specs.prompts import PromptParams
@@ -36,6 +37,7 @@ class Params(Frozen):
     distill: DistillParams
     evaluate: EvaluateParams
     signal: SignalParams
+    gate: Annotated[list[GateRule], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _pair_exists(self) -> Self:

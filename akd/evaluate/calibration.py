@@ -42,7 +42,9 @@ def cross_scaled(gold: Ints, probabilities: Floats, seed: int) -> tuple[Floats, 
 def fit_temperature(gold: Ints, probabilities: Floats) -> float:
     """Return the T that minimises the negative log-likelihood of gold (Guo et al. 2017, 4.2).
 
-    T > 1 where the model is too sure of itself; without articles T = 1.
+    T > 1 where the model is too sure of itself; without articles T = 1. The likelihood judges all
+    labels, the calibration error the chosen one alone: where a model expects other shares of the
+    labels than gold has, the best T can leave a larger calibration error than T = 1.
     """
     if not len(gold):
         return 1.0
