@@ -198,6 +198,29 @@ def test_another_rank_runs_the_phases_and_what_follows(reproduced: Path) -> None
     _run(reproduced, "git", "checkout", "--quiet", ".")
 
 
+def test_a_teammate_trains_another_student_without_asking_the_teacher(
+    reproduced: Path, tmp_path: Path
+) -> None:
+    remote, mate = tmp_path / "remote", tmp_path / "mate"
+    _run(reproduced, "dvc", "remote", "add", "--local", "--default", "shared", str(remote))
+    _run(reproduced, "dvc", "push")
+    _run(reproduced, "dvc", "remote", "remove", "--local", "shared")
+    _run(tmp_path, "git", "clone", "--quiet", str(reproduced), str(mate))
+    _run(mate, "dvc", "remote", "add", "--local", "--default", "shared", str(remote))
+    assert not (mate / "data" / "signals").exists()
+    _run(mate, "dvc", "pull", "teacher-label")
+    assert not (mate / "data" / "models").exists()
+    _set(mate / "params.yaml", {"adapter.r": 8})
+    done = _run(mate, "dvc", "repro", "--pull", "--allow-missing")
+    assert _ran(done) == [*PHASES, "evaluate", "signal"]
+    assert not (mate / "data" / "raw").exists()
+    figures = json.loads((mate / "metrics" / "evaluate.json").read_text())
+    assert figures["n"] == 16
+    gate = _run(mate, sys.executable, "-m", "akd.cli", "gate", "HEAD", "--json", check=False)
+    assert gate.returncode in (0, 1), gate.stderr
+    assert json.loads(gate.stdout)["base"] == "HEAD"
+
+
 def test_another_threshold_runs_no_model_before_the_teacher(reproduced: Path) -> None:
     _set(reproduced / "params.yaml", {"filter.domain.threshold": 0.06})
     ran = _ran(_run(reproduced, "dvc", "repro", "--dry"))
