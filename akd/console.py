@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from tqdm import tqdm
 
+from akd.clock import timed
 from akd.errors import InputError
 
 T = TypeVar("T")
@@ -70,5 +71,5 @@ def guard(command: Callable[[], None]) -> None:
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a stage from its command line."""
-    guard(lambda: typer.run(main))
+    """Run a stage from its command line, and note how long it takes."""
+    guard(lambda: typer.run(timed(main)))

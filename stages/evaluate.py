@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from akd import console, params
+from akd.clock import stage_seconds
 from akd.console import PathOption
 from akd.corpus.examples import with_texts
 from akd.distill.lessons import read_lessons
@@ -52,7 +53,7 @@ def main(
     write_csv(metrics / "confusion.csv", compare.confusion_table(gold, found["student"], names))
     reliability = compare.reliability_table(gold, found, settings.evaluate.bins)
     write_csv(metrics / "reliability.csv", reliability)
-    seconds = {"evaluate": round(time.perf_counter() - start, 3)}
+    seconds = {**stage_seconds(), "evaluate": round(time.perf_counter() - start, 3)}
     write_json(metrics / "resources.json", {**resources, **costs(seconds, watts)})
     write_json(metrics / "evaluate.json", report)
 
