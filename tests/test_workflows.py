@@ -15,6 +15,7 @@ import yaml
 from dvc.repo import Repo
 
 from tests.conftest import ROOT
+from tests.git import git
 
 DAG = """\
 stages:
@@ -43,22 +44,17 @@ def _bash(folder: Path, script: str, **environment: str) -> subprocess.Completed
     )
 
 
-def _git(folder: Path, *words: str) -> None:
-    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
-
-
 def _branch(folder: Path, name: str, accuracy: float, *, reproduced: bool = True) -> None:
     """Commit a change of the student's accuracy on a branch of its own."""
-    _git(folder, "checkout", "--quiet", "-B", name)
+    git(folder, "checkout", "--quiet", "-B", name)
     figures = {**STUDENT, "accuracy": accuracy}
     report = {"task": "crisis", "pair": "smollm2", "student": figures}
     (folder / "source.json").write_text(json.dumps(report))
     if reproduced:
         with chdir(folder), Repo() as repo:
             repo.reproduce()
-    _git(folder, "add", "--all")
-    _git(folder, "commit", "--quiet", "--message", name)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", name)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +63,13 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("origin")
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(DAG)
-    _git(folder, "init", "--quiet")
+    git(folder, "init", "--quiet")
     Repo.init(str(folder)).close()
     _branch(folder, "main", 0.6)
     _branch(folder, "better", 0.7)
-    _git(folder, "checkout", "--quiet", "main")
+    git(folder, "checkout", "--quiet", "main")
     _branch(folder, "worse", 0.5)
-    _git(folder, "checkout", "--quiet", "main")
+    git(folder, "checkout", "--quiet", "main")
     _branch(folder, "stale", 0.9, reproduced=False)
     return folder
 
@@ -84,7 +80,7 @@ def pulled(origin: Path, tmp_path: Path) -> Callable[..., Path]:
 
     def clone(branch: str, *options: str) -> Path:
         folder = tmp_path / "checkout"
-        _git(origin, "clone", *options, "--branch", branch, f"file://{origin}", str(folder))
+        git(origin, "clone", *options, "--branch", branch, f"file://{origin}", str(folder))
         return folder
 
     return clone

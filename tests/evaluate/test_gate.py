@@ -15,14 +15,10 @@ from dvc.repo import Repo
 
 from akd.cli import main
 from tests.conftest import ROOT
+from tests.git import git
 
 STUDENT = {"accuracy": 0.6, "macro_f1": 0.58, "sensitivity": 0.62, "ece": 0.05}
 EVALUATE = Path("metrics/evaluate.json")
-
-
-def _git(*words: str) -> None:
-    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *who, *words], check=True, capture_output=True)
 
 
 def _write(student: dict[str, Any], **head: Any) -> None:
@@ -39,18 +35,18 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text("metrics: [metrics/evaluate.json]\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        _git("init", "--quiet", "--initial-branch", "main")
+        git(Path(), "init", "--quiet", "--initial-branch", "main")
         Repo.init().close()
         _write(STUDENT)
-        _git("add", "--all")
-        _git("commit", "--quiet", "--message", "one run")
+        git(Path(), "add", "--all")
+        git(Path(), "commit", "--quiet", "--message", "one run")
     return folder
 
 
 @pytest.fixture
 def repository(committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of it, in which the test may change what it likes."""
-    _git("clone", "--quiet", str(committed), str(tmp_path / "clone"))
+    git(Path(), "clone", "--quiet", str(committed), str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     return tmp_path / "clone"
 
@@ -146,7 +142,7 @@ def test_a_figure_that_is_none_is_refused(
 
 def test_a_figure_that_the_base_did_not_have_is_refused(repository: Path, gate: Gate) -> None:
     _write({key: value for key, value in STUDENT.items() if key != "ece"})
-    _git("commit", "--quiet", "--all", "--message", "without")
+    git(Path(), "commit", "--quiet", "--all", "--message", "without")
     _write(STUDENT)
     code, _, error = gate("HEAD")
     assert code == 2
@@ -182,7 +178,7 @@ def test_another_task_or_pair_is_refused_unless_asked_for(
 def test_metrics_that_do_not_say_their_pair_are_refused(repository: Path, gate: Gate) -> None:
     for message in ("silent", "silent still"):
         EVALUATE.write_text(json.dumps({"task": "crisis", "student": STUDENT, "run": message}))
-        _git("commit", "--quiet", "--all", "--message", message)
+        git(Path(), "commit", "--quiet", "--all", "--message", message)
     code, _, error = gate("HEAD~1")
     assert code == 2
     assert "no metrics file says of which pair it is" in error
@@ -198,7 +194,9 @@ def test_an_unknown_revision_is_refused(repository: Path, gate: Gate, base: str)
 def test_a_shallow_clone_is_refused(
     committed: Path, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _git("clone", "--quiet", "--depth", "1", f"file://{committed}", str(tmp_path / "shallow"))
+    git(
+        Path(), "clone", "--quiet", "--depth", "1", f"file://{committed}", str(tmp_path / "shallow")
+    )
     monkeypatch.chdir(tmp_path / "shallow")
     code, _, error = gate("main")
     assert code == 2

@@ -5,7 +5,6 @@ What is tested is which stages share what, so that the stages' own work may be l
 """
 
 import shutil
-import subprocess
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,9 @@ import yaml
 from dvc.repo import Repo
 
 from tests.conftest import ROOT
+from tests.git import git
 
 PHASES = ["distill@phase-1", "distill@phase-2", "distill@phase-3"]
-
-
-def _git(folder: Path, *words: str) -> None:
-    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
 
 def _without_work(dag: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +44,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder / name)
     dag = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     (folder / "dvc.yaml").write_text(yaml.safe_dump(_without_work(dag), sort_keys=False))
-    _git(folder, "init", "--quiet")
+    git(folder, "init", "--quiet")
     with chdir(folder):
         Repo.init().close()
         remote = f"['remote \"shared\"']\n    url = {folder.parent}/remote\n"
@@ -58,15 +53,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ran = repo.reproduce()
             assert len(ran) == len(dag["stages"]) - 1 + len(PHASES)
             repo.push()
-    _git(folder, "add", "--all")
-    _git(folder, "commit", "--quiet", "--message", "run")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "run")
     return folder
 
 
 @pytest.fixture
 def teammate(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of it that has no data yet."""
-    _git(tmp_path, "clone", "--quiet", str(shared), "clone")
+    git(tmp_path, "clone", "--quiet", str(shared), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     assert not Path("data/signals").exists()
     return tmp_path / "clone"
