@@ -61,7 +61,7 @@ def signals(
     ] = False,
 ) -> None:
     """Print what a folder of signals holds; with --verify, exit with 1 at the first fault."""
-    from akd.teacher.folder import describe
+    from akd.teacher.folder import describe  # brings torch, which takes a second
     from akd.teacher.verification import first_fault
 
     if verify and (fault := first_fault(folder)):
