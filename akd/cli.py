@@ -16,16 +16,12 @@ from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.evaluate.gate import Verdict, judge
 from akd.io import read_json
+from akd.report import page
+from akd.report.words import model_name
 from akd.task import load_domains
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-_ROWS = {
-    "teacher": "teacher",
-    "student_base": "student as is",
-    "student": "student",
-    "tfidf": "TF-IDF + logistic regression",
-}
 _COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
 
 
@@ -49,6 +45,18 @@ def results(
         )
     where = pictures.resolve() if pictures.is_file() else "run `dvc plots show` to make them"
     screen.print(f"pictures: {where}", soft_wrap=True)
+
+
+@app.command(epilog="Example: akd report --out report.html")
+def report(
+    project: Annotated[
+        Path, typer.Option(help="The folder with metrics/, data/, dvc.lock and params.yaml.")
+    ] = Path("."),
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write the last run as one HTML page that needs no network: tables, pictures, errors."""
+    page.write_report(project, out)
+    print(f"report: {out.resolve()}")
 
 
 @app.command(epilog="Example: akd signals data/signals --verify")
@@ -153,7 +161,9 @@ def _table(report: dict[str, Any]) -> Table:
         row = report[name]
         low, high = (row["interval"]["accuracy"][end] for end in ("low", "high"))
         accuracy = f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-        table.add_row(words, accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:]))
+        table.add_row(
+            model_name(name), accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:])
+        )
     return table
 
 

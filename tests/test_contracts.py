@@ -16,6 +16,7 @@ DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 FLOORS = [
     {"cli"},
+    {"report"},
     {"evaluate"},
     {"distill"},
     {"teacher"},
