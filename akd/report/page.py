@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from akd.errors import InputError
 from akd.io import write_text
 from akd.report.blocks import Section
 from akd.report.load import Run, load
@@ -28,8 +29,11 @@ def write_report(project: Path, out: Path) -> None:
     """Write a project's last run as one HTML file that needs no network and no script.
 
     Raises:
-        InputError: if there are no metrics yet, or a file is not as its stage writes it.
+        InputError: if there are no metrics yet, a file is not as its stage writes it, or `out` is a
+            folder.
     """
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: name the HTML file to write")
     write_text(out, render(load(project)))
 
 

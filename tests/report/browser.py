@@ -3,8 +3,10 @@
 A pipe needs no port and no library; each message is JSON that ends with a zero byte.
 """
 
+import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -75,6 +77,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            if not select.select([self._read], [], [], _PATIENCE)[0]:
+                raise TimeoutError("Chromium does not answer")
             part = os.read(self._read, 1 << 16)
             if not part:
                 raise RuntimeError(f"Chromium ended with {self._process.wait()}")
@@ -89,12 +93,19 @@ def browsing(profile: Path) -> Iterator[Browser]:
     assert BINARY is not None
     theirs_read, ours_write = os.pipe()
     ours_read, theirs_write = os.pipe()
-    shell = f'exec "$0" "$@" 3<&{theirs_read} 4>&{theirs_write}'
+
+    def connect() -> None:
+        """Chromium reads from descriptor 3 and writes to 4, which may be taken before."""
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_read, theirs_write)]
+        for end, known in zip(ends, (3, 4), strict=True):
+            os.dup2(end, known)
+
     flags = ["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
              "--disable-dev-shm-usage", "--no-first-run", f"--user-data-dir={profile}"]  # fmt: skip
     process = subprocess.Popen(
-        ["sh", "-c", shell, BINARY, *flags],
-        pass_fds=(theirs_read, theirs_write),
+        [BINARY, *flags],
+        preexec_fn=connect,
+        pass_fds=(3, 4),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

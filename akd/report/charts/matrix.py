@@ -7,7 +7,7 @@ from akd.report.blocks import Heading
 from akd.report.charts import svg
 from akd.report.charts.svg import WIDTH, draw, write
 
-_DEEPEST = 0.5
+DEEPEST = 0.4
 """Opacity of a full cell: the page's text stays legible on it, in light and dark."""
 
 
@@ -36,12 +36,12 @@ def confusion(
             x = left + column * side
             places = {"x": x + 1, "y": y + 1, "width": side - 2, "height": high - 2, "rx": 2}
             draw(picture, "rect", "track", **places)
-            draw(picture, "rect", "cell", **places, fill_opacity=share * _DEEPEST)
+            draw(picture, "rect", "cell", **places, fill_opacity=share * DEEPEST)
             roomy = high > 40
             middle = (x + side / 2, y + high / 2 + (-2 if roomy else 4))
             write(picture, f"{count}", *middle, "strong" if row == column else "", "middle")
             if roomy:
-                write(picture, f"{share:.0%}", middle[0], middle[1] + 16, "note", "middle")
+                write(picture, f"{share:.0%}", middle[0], middle[1] + 16, "small", "middle")
     return picture
 
 
