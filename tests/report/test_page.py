@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_the_headline_has_values_intervals_and_a_verdict_for_each_gap(project: P
     assert "Student minus teacher: +0.200 [+0.100, +0.300], better." in words
     assert "−0.100 [−0.200, +0.050], so these articles do not tell them apart" in words
     assert "90 % bootstrap" in words
+
+
+def test_what_an_evaluation_holds_besides_is_shown_where_it_fits(project: Path) -> None:
+    found = evaluation()
+    found["student"]["agreement"] = 0.875
+    found["student"]["temperature"] = {"fitted": 1.5}
+    found["gap"]["student_minus_teacher"]["p_value"] = 0.03125
+    found["gap"]["mcnemar"] = {"b": 3}
+    del found["by_domain"]["world"]["teacher"]
+    write_json(project / "metrics" / "evaluate.json", found)
+    page = _page(project)
+    section = _section(page, "headline")
+    assert _row(section, "student")[-1] == "0.875"
+    assert _row(section, "student minus teacher") == ["0.200", "0.100", "0.300", "0.031"]
+    assert "mcnemar" not in section.get_text()
+    assert _row(_section(page, "groups"), "world") == ["12", "", "0.300", "0.600", "0.700"]
+    assert _row(_section(page, "run"), "evaluate: student.temperature.fitted") == ["1.500"]
 
 
 def test_confusion_counts_and_shares_by_label(project: Path) -> None:
@@ -149,6 +167,26 @@ def test_the_tree_marks_the_prompt_that_was_chosen(project: Path) -> None:
     section = _section(_page(project), "prompt")
     assert [bold.get_text() for bold in section.select("svg text.strong")] == ["1 cue"]
     assert [row.get_text() for row in section.select("svg text")][:3] == ["−0.9", "−0.8", "−0.7"]
+
+
+def test_a_long_run_still_gives_a_small_page_soon(project: Path) -> None:
+    steps = range(1, 5_001)
+    rows = [f"{step},d{n},0.1,1.{step},0.9\n" for step in steps for n in range(12)]
+    head = "step,domain,weight,student_loss,teacher_loss\n"
+    for phase in ("phase-1", "phase-2", "phase-3"):
+        losses = "".join(f"{step},0.{step}\n" for step in steps)
+        write_text(project / "metrics" / "loss" / f"{phase}.csv", f"step,loss\n{losses}")
+        write_text(project / "metrics" / "domains" / f"{phase}.csv", head + "".join(rows))
+    start = time.process_time()
+    write_report(project, project / "report.html")
+    assert time.process_time() - start < 3
+    assert (project / "report.html").stat().st_size < 3_000_000
+    table = _section(_page(project), "loss").find("table")
+    assert table is not None
+    shown = [head.get_text() for head in table.select("tbody th")]
+    assert shown[:2] == ["1", "14"]
+    assert shown[-1] == "5,000"
+    assert "one in 13 of 5,000 steps" in table.get_text()
 
 
 def test_the_same_run_gives_the_same_page_without_paths_of_the_machine(project: Path) -> None:

@@ -1,6 +1,6 @@
 """What the students are worth: headline, gaps, groups."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from akd.report import words
@@ -15,9 +15,9 @@ PICTURED = ("student", "teacher", "tfidf")
 def headline(run: Run) -> Section | None:
     """Return every model with its intervals, and the student's gaps."""
     found = run.metrics.get("evaluate", {})
-    if not (models := _models(found)):
+    if not (models := _holding(found, "accuracy", "interval")):
         return None
-    gaps = found.get("gap", {})
+    gaps = _holding(found.get("gap", {}), "accuracy", "low", "high")
     figures = [_accuracies(models)]
     if gaps:
         figures.append(_gaps(gaps))
@@ -25,10 +25,16 @@ def headline(run: Run) -> Section | None:
     return Section("headline", "Headline", lead, (_table(models),), tuple(figures))
 
 
-def _models(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the entries that are models: those with an accuracy and intervals."""
+def _holding(found: Mapping[str, Any], *names: str) -> dict[str, Mapping[str, Any]]:
+    """Return the entries that hold all these names; models and gaps are told by what they hold."""
     entries = {k: v for k, v in found.items() if isinstance(v, Mapping)}
-    return {k: v for k, v in entries.items() if "accuracy" in v and "interval" in v}
+    return {k: v for k, v in entries.items() if v.keys() >= set(names)}
+
+
+def _scalars(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all values that fit into a cell, in their order."""
+    names = (k for entry in found for k, v in entry.items() if not isinstance(v, Mapping | list))
+    return list(dict.fromkeys(names))
 
 
 def _verdict(
@@ -60,7 +66,7 @@ def _sentence(phrase: str) -> str:
 
 
 def _table(models: Mapping[str, Mapping[str, Any]]) -> Table:
-    columns = list(dict.fromkeys(k for v in models.values() for k in v if k != "interval"))
+    columns = _scalars(models.values())
     body = tuple(
         (words.model_name(name), *(_cell(model, column) for column in columns))
         for name, model in models.items()
@@ -94,7 +100,9 @@ def _accuracies(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         if (bounds := model["interval"].get("accuracy"))
     ]
     picture = rows.intervals(heading, found, "accuracy")
-    return Figure(heading, svg.markup(picture), _interval_table(heading, found))
+    body = tuple((row.name, *map(words.decimal, row[1:4])) for row in found)
+    table = Table(heading.title, ("model", "accuracy", "low", "high"), body)
+    return Figure(heading, svg.markup(picture), table)
 
 
 def _gaps(gaps: Mapping[str, Any]) -> Figure:
@@ -115,18 +123,20 @@ def _gaps(gaps: Mapping[str, Any]) -> Figure:
         for name, gap in gaps.items()
     ]
     picture = rows.intervals(heading, found, "difference of accuracy", zero=True)
-    return Figure(heading, svg.markup(picture), _interval_table(heading, found))
-
-
-def _interval_table(heading: Heading, found: list[rows.Interval]) -> Table:
-    body = tuple((row.name, *map(words.decimal, row[1:4])) for row in found)
-    return Table(heading.title, ("model", "value", "low", "high"), body)
+    columns = _scalars(gaps.values())
+    body = tuple(
+        (words.named(name), *(words.value(gap.get(column, "")) for column in columns))
+        for name, gap in gaps.items()
+    )
+    table = Table(heading.title, ("gap", *map(words.named, columns)), body)
+    return Figure(heading, svg.markup(picture), table)
 
 
 def by_group(run: Run) -> Section | None:
     """Return the accuracies per domain, language and whatever else `evaluate` grouped by."""
     found = run.metrics.get("evaluate", {})
-    grouped = {k.removeprefix("by_"): v for k, v in found.items() if k.startswith("by_") and v}
+    groups = {k: v for k, v in found.items() if k.startswith("by_")}
+    grouped = {k.removeprefix("by_"): held for k, v in groups.items() if (held := _holding(v, "n"))}
     if not grouped:
         return None
     lead = "A small group says little: mind n, the number of gold articles."
@@ -140,20 +150,20 @@ def _group(name: str, groups: Mapping[str, Mapping[str, Any]]) -> Figure:
         f"Accuracy by {words.named(name)}",
         "A line for each group, the largest first, with a mark for the accuracy of each model.",
     )
-    ordered = sorted(groups.items(), key=lambda item: (-item[1].get("n", 0), item[0]))
-    models = [key for key in dict(ordered[0][1]) if key != "n"]
+    ordered = sorted(groups.items(), key=lambda item: (-item[1]["n"], item[0]))
+    models = [key for key in _scalars(groups.values()) if key != "n"]
     series = {i: key for i, key in enumerate(PICTURED) if key in models}
     picture = rows.groups(
         heading,
         [
-            rows.Group(group, f"n = {v.get('n', '')}", {i: v[key] for i, key in series.items()})
+            rows.Group(group, f"n = {v['n']}", {i: v[key] for i, key in series.items() if key in v})
             for group, v in ordered
         ],
         {i: words.named(key) for i, key in series.items()},
         "accuracy",
     )
     body = tuple(
-        (group, str(v.get("n", "")), *(words.decimal(v[key]) for key in models))
+        (group, str(v["n"]), *(words.value(v.get(key, "")) for key in models))
         for group, v in ordered
     )
     columns = (words.named(name), "n", *map(words.model_name, models))

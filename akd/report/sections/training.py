@@ -10,6 +10,9 @@ from akd.report.blocks import Figure, Heading, Section, Table
 from akd.report.charts import lines, svg
 from akd.report.load import Run
 
+_ROWS = 400
+"""Of a table beside a picture."""
+
 
 def loss(run: Run) -> Section | None:
     """Return the loss of each phase over its steps."""
@@ -93,6 +96,12 @@ def _points(frame: pl.DataFrame, domain: str, column: str) -> list[tuple[float, 
 
 
 def _table(caption: str, frame: pl.DataFrame) -> Table:
-    steps = frame.with_columns(pl.col("step").cast(pl.Int64))
-    body = tuple(tuple(map(words.value, row)) for row in steps.iter_rows())
+    """Return the rows of every n-th step and of the last one: a page that a phone can hold."""
+    steps = frame["step"].unique(maintain_order=True)
+    nth = math.ceil(frame.height / _ROWS)
+    if nth > 1:
+        caption = f"{caption} (one in {nth} of {len(steps):,} steps; all are in metrics/)"
+    shown = frame.filter(pl.col("step").is_in([*steps.gather_every(nth), steps[-1]]))
+    whole = shown.with_columns(pl.col("step").cast(pl.Int64))
+    body = tuple(tuple(map(words.value, row)) for row in whole.iter_rows())
     return Table(caption, tuple(map(words.named, frame.columns)), body)
