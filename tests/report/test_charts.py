@@ -68,6 +68,21 @@ def test_a_cell_is_as_deep_as_its_share_of_the_row() -> None:
     assert re.findall(r">(\d+%)<", picture) == ["75%", "25%", "0%", "0%"]
 
 
+def test_labels_over_columns_are_slanted_only_where_a_word_is_too_wide() -> None:
+    short = ["risk and warning", "caution and advice", "safe and harmless"]
+    assert "rotate" not in svg.markup(matrix.confusion(HEADING, short, {}))
+    five = ["business", "entertainment", "politics", "sport", "tech"]
+    picture = svg.markup(matrix.confusion(HEADING, five, {}))
+    assert picture.count("rotate(35") == 5
+    assert picture.count(">entertainment<") == 2
+
+
+def test_words_are_clipped_by_how_wide_their_letters_are() -> None:
+    assert svg.clipped("flood", 50) == "flood"
+    assert svg.clipped("FLOOD WARNING", 50) == "FLOO…"
+    assert svg.clipped("自然灾害与公共卫生", 50) == "自然灾…"
+
+
 def test_a_large_tree_shows_its_best_nodes_with_their_ancestors() -> None:
     nodes = [tree.Node(0, -1, "seed", -9.0)]
     nodes += [tree.Node(number, number - 1, "step", -float(number)) for number in range(1, 100)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from akd.io import write_text
 from akd.report.charts.matrix import DEEPEST
 from akd.report.page import write_report
 from tests.conftest import ROOT
@@ -52,7 +53,13 @@ def test_nothing_is_fetched_logged_or_wider_than_the_window(
 
 
 @needs_chromium
-def test_no_text_of_a_picture_leaves_it(browser: Browser, page: Path) -> None:
+def test_no_text_of_a_picture_leaves_it(browser: Browser, page: Path, project: Path) -> None:
+    write_text(
+        project / "metrics" / "domains" / "phase-1.csv",
+        "step,domain,weight,student_loss,teacher_loss\n"
+        + "".join(f"0,WIDE DOMAIN MAKING {n},0.5,1,1\n" for n in range(7)),
+    )
+    write_report(project, page)
     browser.open(page, width=360, scheme="light")
     outside = browser.value(
         """[...document.querySelectorAll('.picture text')].filter(text => {

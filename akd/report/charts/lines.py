@@ -100,7 +100,7 @@ def panels(heading: Heading, found: Mapping[str, Curve], x_name: str) -> svg.Ele
         left = (number % columns) * (width + gap)
         top = (number // columns) * (height + 46) + 20
         panel = draw(picture, "g", "", transform=f"translate({left} {top})")
-        write(panel, svg.clipped(name, 16), 0, -6)
+        write(panel, svg.clipped(name, width + gap / 2), 0, -6)
         draw(panel, "rect", "track", x=0, y=0, width=width, height=height)
         draw(panel, "use", "", href=f"#{heading.key}-all")
         _path(panel, "line series-0", [(x(a), y(b)) for a, b in points])

@@ -89,6 +89,6 @@ def shares(heading: Heading, rows: Sequence[Share]) -> svg.Element:
 def _lane(picture: svg.Element, top: float, name: str, note: str) -> float:
     """Write name and note above a lane and return the height of its middle."""
     base = top + 16
-    write(picture, svg.clipped(name, 46 - len(note)), 0, base)
+    write(picture, svg.clipped(name, WIDTH - svg.length(note)), 0, base)
     write(picture, note, WIDTH, base, "note", "end")
     return base + 14

@@ -7,6 +7,7 @@ light and dark; a plotting library would fix the colours when it draws.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -98,9 +99,20 @@ def short(value: float) -> str:
     return f"{round(value, 10):g}".replace("-", "−")
 
 
-def clipped(words: str, letters: int) -> str:
+def length(words: str) -> float:
+    """Return about how long a text is drawn in the widest of the usual fonts."""
+    return sum(
+        11.5 if east_asian_width(letter) in "WF" else 9 if letter.isupper() else 6.8
+        for letter in words
+    )
+
+
+def clipped(words: str, room: float) -> str:
     """Return words that fit; the table beside the picture has them whole."""
-    return words if len(words) <= letters else words[: letters - 1] + "…"
+    if length(words) <= room:
+        return words
+    fitting = [end for end in range(len(words)) if length(words[:end]) + 9 <= room]
+    return words[: max(fitting, default=0)] + "…"
 
 
 def x_axis(svg: Element, scale: Scale, top: float, bottom: float, name: str) -> None:
@@ -136,12 +148,14 @@ def marker(parent: Element, number: int, x: float, y: float, radius: float) -> N
 
 
 def legend(svg: Element, names: Mapping[int, str], y: float) -> None:
-    """Write the names of series beside their marks, in one line."""
+    """Write the names of series beside their marks, in as many lines as they need."""
     x = 6.0
     for number, name in names.items():
+        if x > 6 and x + 9 + length(name) > WIDTH:
+            x, y = 6.0, y + _TEXT_ROW
         marker(svg, number, x, y - 4, 4)
         write(svg, name, x + 9, y)
-        x += 27 + 6.2 * len(name)
+        x += 24 + length(name)
 
 
 def _places(value: float | str) -> str:

@@ -45,7 +45,7 @@ def search_tree(
             from_x, from_y = places[node.parent]
             draw(picture, "path", "edge", d=svg.path([(from_x, from_y), (from_x, y), (x, y)]))
         kind = "strong" if node.number == chosen else ""
-        name = svg.clipped(f"{node.number} {node.name}", int((_LANES - x - 14) / 5.8))
+        name = svg.clipped(f"{node.number} {node.name}", _LANES - x - 9)
         write(picture, name, x + 9, y + 4, kind)
         draw(picture, "line", "lane", x1=_LANES, x2=scale(node.score), y1=y, y2=y)
         mark = "mark series-0" if node.number == chosen else "mark other"
