@@ -22,6 +22,7 @@ from akd.task import load_domains
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
+_ROWS = ("teacher", "student_base", "student", "tfidf")
 _COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
 
 
@@ -157,7 +158,7 @@ def _table(report: dict[str, Any]) -> Table:
     table.add_column("accuracy [interval]", justify="right")
     for column in _COLUMNS[1:]:
         table.add_column(column.replace("_", " "), justify="right")
-    for name, words in _ROWS.items():
+    for name in _ROWS:
         row = report[name]
         low, high = (row["interval"]["accuracy"][end] for end in ("low", "high"))
         accuracy = f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
