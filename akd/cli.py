@@ -1,9 +1,13 @@
-"""The command line of akd."""
+"""The command line of akd.
+
+What takes long to import (torch, scikit-learn) is imported by the command that needs it.
+"""
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +18,24 @@ from rich.table import Table
 from akd import console, params
 from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
+from akd.errors import InputError
 from akd.evaluate.gate import Verdict, judge
 from akd.io import read_json
+from akd.planning.display import notes, tables
+from akd.planning.lookup import inventories_of
+from akd.planning.plan import Work, as_json, make_plan
 from akd.report import page
 from akd.report.words import model_name
-from akd.task import load_domains
+from akd.task import load_domains, load_task
+
+
+class DType(StrEnum):
+    """What a machine may compute in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -70,7 +87,7 @@ def signals(
     ] = False,
 ) -> None:
     """Print what a folder of signals holds; with --verify, exit with 1 at the first fault."""
-    from akd.teacher.folder import describe  # brings torch, which takes a second
+    from akd.teacher.folder import describe
     from akd.teacher.verification import first_fault
 
     if verify and (fault := first_fault(folder)):
@@ -148,6 +165,55 @@ def _verdicts(base: str, verdicts: Sequence[Verdict]) -> Table:
             "passed" if verdict.passed else "[bold red]worse",
         )
     return table
+
+
+@app.command(epilog="Example: akd plan --pair llama2")
+def plan(
+    pair: Annotated[str | None, typer.Option(help="A pair of params.yaml, else its own.")] = None,
+    dtype: Annotated[
+        DType, typer.Option(help="In which the GPU or CPU computes.")
+    ] = DType.bfloat16,
+    as_values: Annotated[bool, typer.Option("--json", help="Print bytes as JSON.")] = False,
+) -> None:
+    """Print what a run needs, before anything is downloaded: memory, disk, trained share."""
+    settings = params.load()
+    name = pair or settings.pair
+    if name not in settings.pairs:
+        known = ", ".join(sorted(settings.pairs))
+        raise InputError(f"pair {name!r} is not one of {known}: name one, or add it to params.yaml")
+    places = Path("data/models"), Path("dvc.lock")
+    teacher, student = inventories_of(name, settings.pairs[name], *places)
+    made = make_plan(
+        name,
+        teacher,
+        student,
+        _work(settings, dtype),
+        settings.adapter,
+        quantised=settings.quantization.kind == "nf4",
+    )
+    if as_values:
+        print(json.dumps(as_json(made), indent=2))
+        return
+    screen = Console()
+    screen.print(*tables(made), sep="\n\n")
+    screen.print(*notes(made), sep="\n", soft_wrap=True)
+
+
+def _work(settings: params.Params, dtype: DType) -> Work:
+    """Return what a run with these parameters asks of its models."""
+    calibration = settings.prompt.calibration
+    probes = len(calibration.layers) if calibration.kind in ("shots_probe", "auto") else 0
+    return Work(
+        dtype=dtype.value,
+        engine=settings.label.engine.kind,
+        articles=settings.filter.max_articles,
+        article_tokens=settings.label.article_tokens,
+        labels=len(load_task(Path("data/tasks") / settings.task / "task.yaml").labels),
+        probes=probes,
+        teacher_batch=settings.label.batch_size,
+        student_batch=settings.optimizer.batch_size,
+        student_prompt=settings.distill.student_prompt,
+    )
 
 
 def _table(report: dict[str, Any]) -> Table:

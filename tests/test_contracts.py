@@ -17,7 +17,7 @@ DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FLOORS = [
     {"cli"},
     {"report"},
-    {"evaluate"},
+    {"evaluate", "planning"},
     {"distill"},
     {"teacher"},
     {"prompts"},

@@ -98,7 +98,8 @@ def measure(config: "PreTrainedConfig") -> Inventory:
     """Count the modules of the model that a config describes, on the meta device.
 
     Raises:
-        InputError: if transformers has no causal language model for such a config.
+        InputError: if transformers has no causal language model for such a config, or it has no
+            attention, of which the memory of a step is counted.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -109,6 +110,9 @@ def measure(config: "PreTrainedConfig") -> Inventory:
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no causal language model has this config ({reason})") from None
+    if not hasattr(config, "num_attention_heads"):
+        kind = config.model_type
+        raise InputError(f"a {kind} model has no attention heads: plan with a transformer")
     head, seen = model.get_output_embeddings(), set[int]()
     groups = Counter[Group]()
     for name, module in model.named_modules():
