@@ -1,0 +1,109 @@
+"""One QLoRA step of a random LLaMA on the CPU, in a process of its own; prints its peak memory.
+
+    python -m benchmarks.nf4_step --width 6656 --layers 60 --batch 1 --length 64
+
+The model is built on the meta device and filled matrix by matrix, each quantised at once, so that
+of no more than one matrix of a size 16 bits a weight are held. The project's own code trains it.
+"""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from bitsandbytes.nn.modules import Linear4bit, Params4bit
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, PreTrainedModel
+from transformers.integrations.bitsandbytes import replace_with_bnb_linear
+
+from akd.distill.losses import soft_cross_entropy
+from akd.distill.trainer import train
+from akd.models import adapters
+from akd.models.student import LabelWordStudent
+from akd.params import load
+from akd.specs.adapters import LoraAdapter
+
+LABELS = (5, 6, 7)
+Size = Annotated[int, typer.Option(min=1)]
+
+
+def config_of(width: int, layers: int) -> LlamaConfig:
+    """Return a LLaMA of this width (Touvron et al. 2023: heads of 128, MLP of 8/3 in 256s)."""
+    return LlamaConfig(
+        hidden_size=width,
+        intermediate_size=256 * math.ceil(8 * width / 3 / 256),
+        num_hidden_layers=layers,
+        num_attention_heads=width // 128,
+        vocab_size=32000,
+        tie_word_embeddings=False,
+    )
+
+
+def adapter_of(spec: LoraAdapter) -> LoraAdapter:
+    """Return the adapter of params.yaml on all linear layers, whatever their names are."""
+    return spec.model_copy(update={"targets": "all-linear"})
+
+
+def main(width: Size, layers: Size, batch: Size, length: Size) -> None:
+    """Build, train one step, and print peak and steady memory in bytes."""
+    settings = load()
+    model = quantised_model(config_of(width, layers))
+    with TemporaryDirectory() as scratch:
+        adapters.write_empty(Path(scratch))
+        adapted = adapters.attach(model, adapter_of(settings.adapter), Path(scratch), train=True)
+    generator = np.random.default_rng(settings.seed)
+    curve = train(
+        LabelWordStudent(adapted, LABELS).train(),
+        generator.integers(8, 32000, (batch, length)).tolist(),
+        generator.dirichlet(np.ones(len(LABELS)), batch),
+        partial(soft_cross_entropy, temperature=1.0),
+        pad_token=0,
+        epochs=1,
+        optimizer=settings.optimizer.model_copy(update={"batch_size": batch}),
+        seed=settings.seed,
+    )
+    print(json.dumps({"loss": curve[0]["loss"], "peak": status("VmHWM"), "held": status("VmRSS")}))
+
+
+def quantised_model(config: LlamaConfig) -> PreTrainedModel:
+    """Return a random model whose linear layers are in NF4, the rest in bfloat16."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    plan = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    model = replace_with_bnb_linear(model, ["lm_head"], plan)
+    drawn: dict[tuple[int, int], torch.Tensor] = {}  # one for each size: drawing takes longest
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            shape = (module.out_features, module.in_features)
+            if shape not in drawn:
+                drawn[shape] = torch.randn(shape, dtype=torch.bfloat16) * 0.02
+            module.weight = Params4bit(
+                drawn[shape], requires_grad=False, quant_type="nf4", compress_statistics=True
+            ).cpu()
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            filled = torch.randn(parameter.shape, dtype=parameter.dtype) * 0.02
+            setattr(module, name, torch.nn.Parameter(filled, requires_grad=False))
+    model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its frequencies are no weights
+    model.is_loaded_in_4bit = True  # type: ignore[assignment]
+    return model
+
+
+def status(name: str) -> int:
+    """Return a line of /proc/self/status in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+if __name__ == "__main__":
+    typer.run(main)
