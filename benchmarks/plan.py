@@ -1,12 +1,12 @@
-"""What `akd plan` foretells for every pair and method, and one step in NF4 that is measured.
+"""What `akd plan` foretells for every pair and method, and training in NF4 that is measured.
 
     python -m benchmarks.plan                          # the largest LLaMA within 20 GiB
     python -m benchmarks.plan --gib 0.3 --width 512    # a small one
     python -m benchmarks.plan --table docs/table3.md   # table 3 of the paper beside ours
     python -m benchmarks.plan --inventories            # after a change of akd/planning/configs.yaml
 
-Memory of a step is the largest resident set of a process that takes it, minus that of a process
-that takes the same step with one layer of width 128: interpreter, libraries and what they keep.
+What is measured is the largest resident set of a process that takes two steps, minus a baseline:
+that of a process that takes them with one layer of width 128, less what is foretold for that.
 """
 
 import json
@@ -128,7 +128,7 @@ def _predicted(width: int, layers: int, batch: int, length: int) -> Footprint:
 
 
 def _step(width: int, layers: int, batch: int, length: int) -> int:
-    """Return the largest memory in bytes of a process that takes one step."""
+    """Return the largest memory in bytes of a process that takes two steps."""
     sizes = {"width": width, "layers": layers, "batch": batch, "length": length}
     options = [part for name, size in sizes.items() for part in (f"--{name}", str(size))]
     printed = _run(["-m", "benchmarks.nf4_step", *options])

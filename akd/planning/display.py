@@ -27,6 +27,8 @@ def notes(plan: Plan) -> list[str]:
         f"{_verdict(chosen.total)}",
         f"in {work.dtype}, {work.student_batch} texts of at most {length} tokens a step: smaller "
         "optimizer.batch_size or label.article_tokens lower the activations; GB are 10^9 bytes",
+        "activations are counted tensor by tensor (Korthikanti et al. 2022, section 4.1; attention "
+        "fused), without gradient checkpointing; a card keeps 8 % for itself",
     ]
 
 
