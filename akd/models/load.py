@@ -26,8 +26,10 @@ _WHOLE = Quantization(kind="none")
 
 
 def device() -> torch.device:
-    """Return the device of this machine: CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device of this process: the GPU of its rank where there is CUDA, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def compute_dtype() -> torch.dtype:

@@ -68,6 +68,9 @@ def test_every_adapter_learns_from_phase_to_phase(
     tmp_path: Path,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
+    # The label words of a random OPT hardly depend on virtual tokens; a LLaMA has no biases.
+    family = "llama" if (kind, readout) == ("prompt", "label_words") else "opt"
+
     def run(name: str, start: str) -> PhaseResult:
         return run_tiny(
             tmp_path,
@@ -75,7 +78,7 @@ def test_every_adapter_learns_from_phase_to_phase(
             name,
             phase_of(epochs=4),
             start=start,
-            model=tiny_model("opt"),
+            model=tiny_model(family),
             settings=settings_of(readout=readout),
             adapter=adapter_spec(kind=kind),
         )
@@ -88,9 +91,9 @@ def test_every_adapter_learns_from_phase_to_phase(
     assert 0 < summary(second)["trainable_share"] <= 1
     assert (summary(second)["trainable_share"] == 1) == (kind == "full")
     folder = tmp_path / "base"
-    found = [_predict(tmp_path, tokenizer, name, "opt") for name in ("phase-1", "phase-2")]
+    found = [_predict(tmp_path, tokenizer, name, family) for name in ("phase-1", "phase-2")]
     assert not np.allclose(*found)
-    base = tiny_model("opt").state_dict()
+    base = tiny_model(family).state_dict()
     kept = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     assert all(torch.equal(base[name], kept[name]) for name in base)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.commands.config.config_args import load_config_from_file
 from bitsandbytes.nn import Params4bit
 from peft import PeftModel
 
@@ -11,7 +12,7 @@ from akd.models import adapters
 from akd.models.load import load_model
 from akd.models.student import mean_states
 from akd.specs.adapters import Quantization
-from tests.conftest import FAMILIES, adapter_spec, tiny_model
+from tests.conftest import FAMILIES, ROOT, adapter_spec, tiny_model
 
 TOKENS = torch.arange(2, 22).reshape(2, 10)
 NF4 = Quantization(kind="nf4")
@@ -65,3 +66,9 @@ def test_packed_weights_can_be_sharded_with_the_others(tmp_path: Path) -> None:
     assert (config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == ("nf4", True)
     assert config.bnb_4bit_quant_storage == torch.bfloat16
     assert model.model.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+
+
+def test_the_shipped_configuration_is_one_that_accelerate_reads() -> None:
+    config = load_config_from_file(str(ROOT / "docs" / "accelerate" / "fsdp-qlora.yaml"))
+    assert config.distributed_type == "FSDP"
+    assert config.fsdp_config["fsdp_version"] == 2, "FSDP1 refuses float32 beside bfloat16"
