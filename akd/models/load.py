@@ -137,8 +137,8 @@ def check_placed(model: PreTrainedModel) -> None:
     """
     if any(part.device.type == "meta" for part in model.parameters()):
         raise InputError(
-            "the teacher does not fit onto the GPUs of this machine: set `label.engine` to "
-            "`quantization: nf4`, or take a smaller teacher"
+            "the teacher does not fit onto the GPUs of this machine: set "
+            "`label.engine.quantization: nf4`, or take a smaller teacher"
         )
 
 

@@ -110,10 +110,12 @@ class SentenceWriter:
         """Return how many of the tokens make the sentence; None if it goes on."""
         stopped = tokens[-1] in self._ends
         said = tokens[:-1] if stopped else tokens
-        end = sentence_end(self.text(said), whole=stopped)
+        text = self.text(said)
+        end = sentence_end(text, whole=stopped)
         if end is None:
             return len(said) if stopped else None
-        return next(n for n in range(len(said) + 1) if len(self.text(said[:n])) >= end)
+        # The last character may have come in several tokens.
+        return next(n for n in range(len(said) + 1) if self.text(said[:n])[:end] == text[:end])
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return tokens as text, every blank as it was written."""

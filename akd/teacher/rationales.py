@@ -24,7 +24,7 @@ from akd.teacher.engine import OpenEngine
 from akd.teacher.store import open_store, score_all
 
 _CODE = 1  # raise it with any change of code after which a text gets another reason
-FLAWS = ("empty", "broken", "repeats", "unended")
+FLAWS = ("empty", "unended", "broken", "repeats")
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,14 @@ def flaw(text: str, *, ended: bool, said: Sequence[str], marks: Sequence[str]) -
     plain = _plain(text)
     if not any(character.isalpha() for character in plain):
         return "empty"
+    if not ended:
+        return "unended"
     if "\N{REPLACEMENT CHARACTER}" in text:
         return "broken"
     if any(plain in _plain(part) for part in said):
         return "repeats"
-    if any(mark in plain for mark in map(_plain, marks) if mark):
-        return "repeats"
-    return None if ended else "unended"
+    shown = any(mark in plain for mark in map(_plain, marks) if mark)
+    return "repeats" if shown else None
 
 
 def _plain(text: str) -> str:

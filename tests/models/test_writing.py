@@ -102,6 +102,7 @@ def _scripted(
         (" A fire burned\nNews: The town", False, " A fire burned", True),
         (" A fire burned", True, " A fire burned", True),
         (" A fire burned.", True, " A fire burned.", True),
+        (" 暴雨。救援", False, " 暴雨。", True),  # three tokens a character
         ("\nThe town", False, "", True),
         ("", True, "", True),
         (" rain" * 30, False, " rain" * 30, False),

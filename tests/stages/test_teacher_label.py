@@ -57,7 +57,7 @@ def project(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
     write_table(tmp_path / "filtered" / "articles", frame, FILTERED)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["label"].update(article_tokens=24, batch_size=2, shard_articles=2, states="all")
-    raw["label"]["rationales"] = {"share": REASONS / ARTICLES, "tokens": 6, "top": 4}
+    raw["label"]["rationales"] = {"share": REASONS / ARTICLES, "tokens": 12, "top": 4}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     return tmp_path
 
@@ -105,6 +105,9 @@ def test_states_and_reasons_lie_beside_the_scores(
         monkeypatch.setenv(name, "")  # so that it is undone
     frame = pl.read_parquet(project / "filtered" / "articles")[:30]
     write_table(project / "filtered" / "articles", frame, FILTERED)
+    raw = yaml.safe_load((project / "params.yaml").read_text())
+    raw["label"]["rationales"]["share"] = 0.5
+    (project / "params.yaml").write_text(yaml.safe_dump(raw))
     _label(project, "here")
     signals = project / "here" / "signals"
     assert first_fault(signals) is None
@@ -120,7 +123,7 @@ def test_states_and_reasons_lie_beside_the_scores(
     reasons = read_rationales(signals)
     told = json.loads((project / "here" / "m.json").read_text())
     assert told["rationales"]["kept"] == told["articles_with_a_reason"] == reasons.height > 0
-    assert told["rationales"]["asked"] == 3
+    assert told["rationales"]["asked"] == 15
     assert set(reasons["id"]) < set(frame["id"])
 
 
@@ -150,6 +153,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     last.join()
     assert last.exitcode == 0
     assert len({number for number in kept if 0 < number < (ARTICLES + REASONS) // 2}) > 1, kept
+    assert read_rationales(project / "whole" / "signals").height > 0
     assert _tree(project / "cut" / "signals") == _tree(project / "whole" / "signals")
     assert (project / "cut" / "m.json").read_bytes() == (project / "whole" / "m.json").read_bytes()
     assert not list(project.glob("cut/.signals.partial"))

@@ -129,6 +129,7 @@ def test_what_was_written_is_not_written_again(
         ("A storm flooded the town.", True, None),
         ("This news is dangerous because a storm came.", True, None),
         ("A storm flooded the", False, "unended"),
+        ("A st\ufffd", False, "unended"),
         ("", True, "empty"),
         (" 3.5 % !", True, "empty"),
         ("A st\ufffdrm.", True, "broken"),
