@@ -22,23 +22,17 @@ import numpy as np
 import typer
 
 from akd import params
-from akd.corpus.examples import with_texts
-from akd.distill.phase import PhaseResult, read_lessons, run_phase
+from akd.distill.lessons import Lessons, read_lessons
 from akd.errors import InputError
 from akd.evaluate.metrics import accuracy
-from akd.evaluate.predict import load_student, student_probabilities
 from akd.evaluate.resources import folder_mb, peak_gib
 from akd.io import read_json, write_json
-from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer
 from akd.params import Params
-from akd.prompts.reading import reading_of
 from akd.specs.adapters import Adapter
-from akd.task import load_examples, load_task
 from benchmarks.clone import write_result
+from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
 
 TASK = "bbc-topics"
-DATA = Path("data")
 FULL_RATE = 0.1
 KINDS = get_args(Adapter.model_fields["kind"].annotation)
 
@@ -72,29 +66,25 @@ def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:
     settings = _settings(kind)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        adapters.write_empty(folder / "student")
+        lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
         try:
             start = time.perf_counter()
-            results = _train(settings, folder, articles)
+            results = run_phases(settings, Lessons(lessons, states=None), folder)
             seconds = time.perf_counter() - start
         except InputError as error:
             return {"refused": str(error)}
-        final = folder / settings.distill.final
-        seen = sum(
-            result.articles * settings.distill.phases[name].epochs
-            for name, result in results.items()
-        )
+        steps = sum(result.steps for result in results.values())
         last = results[settings.distill.final]
         return {
             "seed": settings.seed,
             "learning_rate": settings.optimizer.learning_rate,
             "trainable_parameters": last.trainable,
             "trainable_share": round(last.trainable / last.parameters, 6),
-            "adapter_mb": folder_mb(final),
+            "adapter_mb": folder_mb(folder / settings.distill.final),
             "peak_gib": peak_gib(),  # before the gold articles are read
-            "documents_per_second": round(seen / seconds, 2),
-            "last_loss": round(last.curve[-1]["loss"], 4),
-            **_accuracy(settings, final, gold),
+            "documents_per_second": round(steps * settings.optimizer.batch_size / seconds, 2),
+            "last_loss": round(last.curve["loss"][-1], 4),
+            **_accuracy(settings, folder, gold),
         }
 
 
@@ -107,44 +97,11 @@ def _settings(kind: str) -> Params:
     return settings.model_copy(update=changes)
 
 
-def _train(settings: Params, folder: Path, articles: int) -> dict[str, PhaseResult]:
-    """Run every phase from the adapter before it into `folder`."""
-    student = DATA / "models" / "student"
-    lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
-    reading = reading_of(
-        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-    )
-    groups = load_task(DATA / "tasks" / TASK / "task.yaml").coarse_groups
-    return {
-        name: run_phase(
-            load_model(student, settings.quantization),
-            load_tokenizer(student),
-            lessons,
-            phase,
-            reading=reading,
-            readout=settings.distill.readout,
-            coarse_groups=groups,
-            adapter=settings.adapter,
-            optimizer=settings.optimizer,
-            start=folder / phase.init_from,
-            out=folder / name,
-            seed=settings.seed,
-        )
-        for name, phase in settings.distill.phases.items()
-    }
-
-
-def _accuracy(settings: Params, adapter: Path, size: int) -> dict[str, Any]:
-    task = DATA / "tasks" / TASK
-    names = load_task(task / "task.yaml").label_names
-    examples = load_examples(task / "gold.jsonl", names)
-    table = with_texts(examples, DATA / "clean", settings.clean.max_characters)
-    table = table.sample(min(size, table.height), seed=settings.seed)
-    labels = np.array([names.index(label) for label in table["label"]])
-    student = load_student(DATA / "models" / "student", adapter, settings.quantization)
-    texts = table["text"].to_list()
-    found = student_probabilities(student, texts, settings.label.batch_size)
-    return {"accuracy": round(accuracy(labels, found), 4), "n": len(labels)}
+def _accuracy(settings: Params, folder: Path, size: int) -> dict[str, Any]:
+    table, labels = gold_of(settings)
+    rows = np.random.default_rng(settings.seed).permutation(len(labels))[:size]
+    found = taught_probabilities(settings, folder, table["text"].gather(rows).to_list())
+    return {"accuracy": round(accuracy(labels[rows], found), 4), "n": len(rows)}
 
 
 if __name__ == "__main__":

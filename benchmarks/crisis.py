@@ -20,22 +20,17 @@ from akd import params
 from akd.corpus.examples import with_texts
 from akd.corpus.sampling import sample
 from akd.distill.lessons import Lessons, lessons_of, read_lessons
-from akd.distill.phase import run_phase
 from akd.evaluate.baseline import tfidf_probabilities
-from akd.evaluate.predict import load_student, student_probabilities
-from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator, fit, select
-from akd.prompts.reading import reading_of
 from akd.records import Scores
 from akd.task import load_held_out, load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
 from akd.teacher.store import score_all
 from benchmarks.clone import write_result
+from benchmarks.phases import DATA, run_phases, taught_probabilities
 
-DATA = Path("data")
 TASK = DATA / "tasks" / "crisis"
 Ints = NDArray[np.int_]
 
@@ -108,32 +103,10 @@ def _student(
     settings, task = params.load(), load_task(TASK / "task.yaml")
     frame, _ = signals(lessons["id"].to_list(), scores, calibrator, task.label_names)
     taught = lessons_of(lessons, frame)
-    folder = DATA / "models" / "student"
-    reading = reading_of(
-        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        adapters.write_empty(Path(scratch) / "student")
-        for name, phase in settings.distill.phases.items():
-            run_phase(
-                load_model(folder, settings.quantization),
-                load_tokenizer(folder),
-                Lessons(taught, states=None),
-                phase,
-                settings.distill,
-                reading=reading,
-                coarse_groups=task.coarse_groups,
-                adapter=settings.adapter,
-                optimizer=settings.optimizer,
-                start=Path(scratch) / phase.init_from,
-                out=Path(scratch) / name,
-                checkpoints=Path(scratch) / "checkpoints",
-                seed=settings.seed,
-            )
-        final = Path(scratch) / settings.distill.final
-        student = load_student(folder, final, settings.quantization)
     texts = table["text"].to_list()
-    found = student_probabilities(student, texts, settings.label.batch_size)
+    with tempfile.TemporaryDirectory() as scratch:
+        run_phases(settings, Lessons(taught, states=None), Path(scratch))
+        found = taught_probabilities(settings, Path(scratch), texts)
     labels = [task.label_names.index(label) for label in taught["label"]]
     tfidf = tfidf_probabilities(taught["text"].to_list(), labels, texts, len(task.labels))
     english = (table["language"] == "en").to_numpy()

@@ -26,7 +26,7 @@ from akd.distill.trainer import train
 from akd.models import adapters
 from akd.models.student import LabelWordStudent
 from akd.params import load
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 
 LABELS = (5, 6, 7)
 Size = Annotated[int, typer.Option(min=1)]
@@ -44,7 +44,7 @@ def config_of(width: int, layers: int) -> LlamaConfig:
     )
 
 
-def adapter_of(spec: LoraAdapter) -> LoraAdapter:
+def adapter_of(spec: Adapter) -> Adapter:
     """Return the adapter of params.yaml on all linear layers, whatever their names are."""
     return spec.model_copy(update={"targets": "all-linear"})
 
@@ -57,17 +57,24 @@ def main(width: Size, layers: Size, batch: Size, length: Size) -> None:
         adapters.write_empty(Path(scratch))
         adapted = adapters.attach(model, adapter_of(settings.adapter), Path(scratch), train=True)
     generator = np.random.default_rng(settings.seed)
-    curve = train(
-        LabelWordStudent(adapted, LABELS).train(),
-        generator.integers(8, 32000, (batch, length)).tolist(),
-        generator.dirichlet(np.ones(len(LABELS)), batch),
-        partial(soft_cross_entropy, temperature=1.0),
-        pad_token=0,
-        epochs=2,
-        optimizer=settings.optimizer.model_copy(update={"batch_size": batch}),
-        seed=settings.seed,
-    )
-    print(json.dumps({"loss": curve[0]["loss"], "peak": status("VmHWM"), "held": status("VmRSS")}))
+    tokens = generator.integers(8, 32000, (batch, length)).tolist()
+    targets = generator.dirichlet(np.ones(len(LABELS)), batch)
+    phase = next(iter(settings.distill.phases.values()))
+    progress = Progress()
+    with TemporaryDirectory() as checkpoints:
+        train(
+            LabelWordStudent(adapted, LABELS).train(),
+            dataset_of(tokens, targets, None),
+            class_terms(phase, settings.distill.losses, None),
+            EpochSampler(np.arange(batch), 2, settings.seed),
+            progress,
+            ids=[str(row) for row in range(batch)],
+            collate=collator(0),
+            optimizer=settings.optimizer.model_copy(update={"batch_size": batch}),
+            seed=settings.seed,
+            checkpoints=Path(checkpoints),
+        )
+    print(json.dumps({"loss": progress.losses[0]["loss"], "peak": status("VmHWM"), "held": status("VmRSS")}))
 
 
 def quantised_model(config: LlamaConfig) -> PreTrainedModel:

@@ -14,7 +14,7 @@ from akd.params import load
 from akd.planning.inventory import Inventory
 from akd.planning.lookup import inventories_of
 from akd.planning.memory import Footprint, Method, footprint, trainable_parameters
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def follows(printed: str, value: float) -> str:
     return "yes" if nearest else "yes, cut off" if cut_off else "no"
 
 
-def lora(r: int, targets: str | list[str] = "all-linear") -> LoraAdapter:
+def lora(r: int, targets: str | list[str] = "all-linear") -> Adapter:
     """Return a LoRA adapter of rank r."""
-    return LoraAdapter.model_validate(
+    return Adapter.model_validate(
         {"kind": "lora", "r": r, "alpha": 16, "dropout": 0.0, "targets": targets}
     )
 

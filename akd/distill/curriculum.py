@@ -1,6 +1,7 @@
 """Curriculum: which articles a phase learns from, and what it learns about them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -63,6 +64,28 @@ def bucket(hardness: Floats, ids: Sequence[str], start: float, end: float) -> In
     last = max(1, round(end * len(order)))
     first = min(round(start * len(order)), last - 1)
     return np.sort(order[first:last])
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a phase learns of all articles.
+
+    Attributes:
+        probabilities: of the teacher (n, labels).
+        groups: for each label its group, in the simpler task; None where labels are learnt.
+        targets: the teacher's distribution over groups or labels (n, targets).
+    """
+
+    probabilities: Floats
+    groups: Sequence[int] | None
+    targets: Floats
+
+
+def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None) -> Goal:
+    """Return the goal of a phase on these lessons, of groups of labels or (None) of labels."""
+    probabilities = np.array(lessons["probabilities"].to_list())
+    targets = probabilities if groups is None else group_probabilities(probabilities, groups)
+    return Goal(probabilities, groups, targets)
 
 
 def group_probabilities(probabilities: Floats, groups: Sequence[int]) -> Floats:

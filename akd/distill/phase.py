@@ -13,14 +13,14 @@ from accelerate import PartialState
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from akd.distill.curriculum import Floats, Ints, bucket, difficulty, group_probabilities
+from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
 from akd.distill.data import collator, dataset_of
 from akd.distill.lessons import Lessons, domains
 from akd.distill.objective import objective
 from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.schedule import Schedule, schedule
-from akd.distill.trainer import train
+from akd.distill.trainer import Term, train
 from akd.io import replacing
 from akd.models import adapters
 from akd.models.scoring import context_of
@@ -28,7 +28,7 @@ from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
 from akd.specs.adapters import Adapter
-from akd.specs.distillation import CLASS_LOSSES, DistillParams, OptimizerParams, Phase
+from akd.specs.distillation import CLASS_LOSSES, DistillParams, LossParams, OptimizerParams, Phase
 
 
 @dataclass(frozen=True)
@@ -74,36 +74,27 @@ def run_phase(
     before, after = reading.around(tokenizer)
     check_room(before, reading.text_tokens, after, context_of(model.config))
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
-    table, progress = lessons.table, Progress()
-    probabilities = np.array(table["probabilities"].to_list())
-    groups = coarse_groups if phase.targets == "coarse" else None
-    targets = probabilities if groups is None else group_probabilities(probabilities, groups)
     language_model = adapters.attach(model, adapter, start, train=True)
-    pupil = Pupil(language_model, tokenizer, reading, table["text"].to_list())
+    pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
+    goal = goal_of(lessons.table, coarse_groups if phase.targets == "coarse" else None)
     if settings.readout == "pooled":
-        pupil.begin_reading(start, probabilities)
-    learner = pupil.classifier().train()
-    plan = _plan(pupil, table, phase, settings, targets, groups, optimizer, progress, seed)
+        pupil.begin_reading(start, goal.probabilities)
+    progress = Progress()
+    plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
     effective = train(
-        learner,
-        dataset_of(pupil.sequences, targets, lessons.states),
-        objective(
-            phase,
-            settings.losses,
-            groups=groups,
-            states=lambda: (pupil.states(), cast(torch.Tensor, lessons.states)),
-            head=pupil.head,
-        ),
+        pupil.classifier().train(),
+        dataset_of(pupil.sequences, goal.targets, lessons.states),
+        _objective(phase, settings.losses, pupil, goal, lessons.states),
         plan.sampler,
         progress,
-        ids=table["id"].to_list(),
+        ids=lessons.table["id"].to_list(),
         collate=collator(pupil.pad_token),
         optimizer=optimizer,
         seed=seed,
         checkpoints=checkpoints,
     )
     if settings.readout == "pooled" and not phase.losses.keys() & CLASS_LOSSES:
-        pupil.fit_reading(probabilities)  # the states have moved, and nothing moved it with them
+        pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
     if PartialState().is_main_process:
         _save(pupil, reading, out)
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -124,8 +115,7 @@ def _plan(
     table: pl.DataFrame,
     phase: Phase,
     settings: DistillParams,
-    targets: Floats,
-    groups: Sequence[int] | None,
+    goal: Goal,
     optimizer: OptimizerParams,
     progress: Progress,
     seed: int,
@@ -133,7 +123,7 @@ def _plan(
     """Choose the articles of the phase by their difficulty, and the order by their domains."""
 
     def losses(rows: Ints) -> Floats:
-        return pupil.cross_entropies(targets, groups, rows)
+        return pupil.cross_entropies(goal.targets, goal.groups, rows)
 
     every = np.arange(table.height)
     hardness = difficulty(settings.difficulty, table, lambda: losses(every), seed)
@@ -143,10 +133,22 @@ def _plan(
         domains(table, settings.sampling.by),
         epochs=phase.epochs,
         batch_size=optimizer.batch_size,
-        teacher_losses=lambda rows: np.asarray(entropy(targets[rows], axis=1)),
+        teacher_losses=lambda rows: np.asarray(entropy(goal.targets[rows], axis=1)),
         student_losses=losses,
         measurements=progress.measurements,
         seed=seed,
+    )
+
+
+def _objective(
+    phase: Phase, losses: LossParams, pupil: Pupil, goal: Goal, states: torch.Tensor | None
+) -> dict[str, Term]:
+    return objective(
+        phase,
+        losses,
+        groups=goal.groups,
+        states=lambda: (pupil.states(), cast(torch.Tensor, states)),
+        head=pupil.head,
     )
 
 

@@ -21,6 +21,7 @@ from akd.specs.pairs import (
     LocalModel,
     PrunedModel,
     WheelModel,
+    layer_numbers,
 )
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
@@ -88,23 +89,9 @@ def _from_gguf(spec: WheelModel, out: Path) -> None:
 
 def _prune(teacher: Path, layers: list[int] | FirstLayers | EvenlyLayers, out: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(teacher, local_files_only=True)
-    keep_blocks(model, _numbers(layers, model.config.num_hidden_layers))
+    keep_blocks(model, layer_numbers(layers, model.config.num_hidden_layers))
     _save(model, out)
     load_tokenizer(teacher).save_pretrained(out)
-
-
-def _numbers(layers: list[int] | FirstLayers | EvenlyLayers, depth: int) -> list[int]:
-    match layers:
-        case list():
-            return layers
-        case FirstLayers(first=count):
-            return list(range(count))
-        case EvenlyLayers(evenly=count):
-            if count > depth:
-                raise InputError(f"evenly {count}: the teacher has {depth} layers: lower it")
-            return [round(i * (depth - 1) / max(1, count - 1)) for i in range(count)]
-        case _:
-            assert_never(layers)
 
 
 def _save(model: PreTrainedModel, out: Path) -> None:

@@ -9,7 +9,7 @@ import yaml
 from akd.errors import InputError
 from akd.io import read_json, write_json
 from akd.planning.inventory import Inventory, cut, measure
-from akd.specs.pairs import HubModel, LocalModel, Pair, PrunedModel, WheelModel
+from akd.specs.pairs import HubModel, LocalModel, Pair, PrunedModel, WheelModel, layer_numbers
 
 CONFIGS = Path(__file__).with_name("configs.yaml")
 INVENTORIES = Path(__file__).with_name("inventories.json")
@@ -29,7 +29,8 @@ def inventories_of(name: str, pair: Pair, models: Path, lock: Path) -> tuple[Inv
     """
     teacher = _inventory_of(pair.teacher, _resolved(name, "teacher", pair, models, lock))
     if isinstance(pair.student, PrunedModel):
-        return teacher, cut(teacher, pair.student.layers)
+        kept = layer_numbers(pair.student.layers, teacher.shape.layers)
+        return teacher, cut(teacher, kept)
     return teacher, _inventory_of(pair.student, _resolved(name, "student", pair, models, lock))
 
 

@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 from akd.errors import InputError
 from akd.planning.activations import backward_workspace, saved_per_token
 from akd.planning.inventory import Group, Inventory
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 METHODS: tuple["Method", ...] = ("lora", "qlora", "full")
@@ -68,7 +68,7 @@ def weight_bytes(inventory: Inventory, dtype: str, *, quantised: bool) -> int:
     return packed + (inventory.parameters - matrices) * BYTES["float32"]
 
 
-def adapted(inventory: Inventory, adapter: LoraAdapter) -> list[Group]:
+def adapted(inventory: Inventory, adapter: Adapter) -> list[Group]:
     """Return the linear layers that an adapter changes.
 
     Raises:
@@ -87,7 +87,7 @@ def adapted(inventory: Inventory, adapter: LoraAdapter) -> list[Group]:
     return found
 
 
-def trainable_parameters(inventory: Inventory, adapter: LoraAdapter) -> int:
+def trainable_parameters(inventory: Inventory, adapter: Adapter) -> int:
     """Return the parameters of A (r, inputs) and B (outputs, r) of each layer (Hu et al. 2022)."""
     layers = adapted(inventory, adapter)
     return sum(group.count * adapter.r * (group.inputs + group.outputs) for group in layers)
@@ -95,7 +95,7 @@ def trainable_parameters(inventory: Inventory, adapter: LoraAdapter) -> int:
 
 def footprint(
     inventory: Inventory,
-    adapter: LoraAdapter,
+    adapter: Adapter,
     method: Method,
     *,
     dtype: str,

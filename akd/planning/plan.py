@@ -5,7 +5,7 @@ from typing import Any
 
 from akd.planning.inventory import Inventory
 from akd.planning.memory import BYTES, METHODS, Footprint, Method, footprint
-from akd.specs.adapters import LoraAdapter
+from akd.specs.adapters import Adapter
 
 CARDS = (8, 12, 16, 24, 32, 48, 80)
 """Memory of usual GPUs, in GiB."""
@@ -92,7 +92,7 @@ def make_plan(
     teacher: Inventory,
     student: Inventory,
     work: Work,
-    adapter: LoraAdapter,
+    adapter: Adapter,
     *,
     quantised: bool,
 ) -> Plan:

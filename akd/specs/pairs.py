@@ -1,10 +1,11 @@
 """What a model is, and a pair of teacher and student (`pairs` of params.yaml)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
+from akd.errors import InputError
 from akd.specs.base import Frozen, Positive
 from akd.wheels import Wheel
 
@@ -61,3 +62,22 @@ class Pair(Frozen):
 
     teacher: HubModel | LocalModel | WheelModel = Field(discriminator="kind")
     student: HubModel | LocalModel | WheelModel | PrunedModel = Field(discriminator="kind")
+
+
+def layer_numbers(layers: list[int] | FirstLayers | EvenlyLayers, depth: int) -> list[int]:
+    """Return the numbers of the layers that a student keeps of a teacher with `depth` layers.
+
+    Raises:
+        InputError: if the teacher has fewer.
+    """
+    match layers:
+        case list():
+            return layers
+        case FirstLayers(first=count):
+            return list(range(count))
+        case EvenlyLayers(evenly=count):
+            if count > depth:
+                raise InputError(f"evenly {count}: the teacher has {depth} layers: lower it")
+            return [round(i * (depth - 1) / max(1, count - 1)) for i in range(count)]
+        case _:
+            assert_never(layers)

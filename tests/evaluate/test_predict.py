@@ -12,10 +12,9 @@ from akd.models import adapters
 from akd.models.scoring import TextScorer
 from akd.prompts.reading import Reading
 from akd.prompts.template import label_paths, render
-from akd.specs.adapters import LoraAdapter
-from tests.conftest import PROMPT, SENTENCES, tiny_model
+from tests.conftest import PROMPT, SENTENCES, adapter_spec, tiny_model
 
-LORA = LoraAdapter(kind="lora", r=4, alpha=8, dropout=0.0, targets="all-linear")
+LORA = adapter_spec()
 
 
 @pytest.mark.parametrize("words", [PROMPT.words, ("zz1", "zz2", "good")])

@@ -8,8 +8,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from akd.planning.activations import saved_per_token
 from akd.planning.inventory import measure
 from akd.planning.memory import adapted
-from akd.specs.adapters import LoraAdapter
-from tests.conftest import tiny_model
+from tests.conftest import adapter_spec, tiny_model
 
 TEXTS, LENGTH, RANK, LAYERS = 2, 50, 4, 6
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -43,7 +42,7 @@ def _saved(model: torch.nn.Module, base: torch.nn.Module) -> int:
 def test_the_count_under_an_adapter(family: str, dtype: str, dropout: float) -> None:
     plain = _model(family).to(DTYPES[dtype])
     inventory = measure(plain.config)
-    spec = LoraAdapter(kind="lora", r=RANK, alpha=8, dropout=dropout, targets="all-linear")
+    spec = adapter_spec(r=RANK, dropout=dropout)
     model = get_peft_model(
         plain, LoraConfig(r=RANK, lora_dropout=dropout, target_modules="all-linear")
     ).train()

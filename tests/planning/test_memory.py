@@ -12,14 +12,12 @@ from akd.models import adapters
 from akd.models.load import load_model
 from akd.planning.inventory import measure
 from akd.planning.memory import footprint, nf4_bytes, trainable_parameters, weight_bytes
-from akd.specs.adapters import LoraAdapter, Quantization
-from tests.conftest import FAMILIES, tiny_model
+from akd.specs.adapters import Adapter, Quantization
+from tests.conftest import FAMILIES, adapter_spec, tiny_model
 
 
-def _lora(targets: object = "all-linear", r: int = 4) -> LoraAdapter:
-    return LoraAdapter.model_validate(
-        {"kind": "lora", "r": r, "alpha": 8, "dropout": 0.0, "targets": targets}
-    )
+def _lora(targets: object = "all-linear", r: int = 4) -> Adapter:
+    return adapter_spec(r=r, targets=targets)
 
 
 @pytest.mark.parametrize("attention_only", [False, True])

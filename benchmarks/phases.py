@@ -1,0 +1,70 @@
+"""All phases of a student outside DVC, from what the stages before have written."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from akd.corpus.examples import with_texts
+from akd.distill.lessons import Lessons
+from akd.distill.phase import PhaseResult, run_phase
+from akd.evaluate.metrics import Floats, Ints
+from akd.evaluate.predict import load_student, student_probabilities
+from akd.models import adapters
+from akd.models.load import load_model, load_tokenizer
+from akd.params import Params
+from akd.prompts.reading import reading_of
+from akd.task import load_examples, load_task
+
+DATA = Path("data")
+STUDENT = DATA / "models" / "student"
+
+
+def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, PhaseResult]:
+    """Teach a student through every phase of the settings; adapters go into `folder`."""
+    adapters.write_empty(folder / "student")
+    reading = reading_of(
+        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
+    )
+    task = load_task(DATA / "tasks" / settings.task / "task.yaml")
+    return {
+        name: run_phase(
+            load_model(STUDENT, settings.quantization),
+            load_tokenizer(STUDENT),
+            lessons,
+            phase,
+            settings.distill,
+            reading=reading,
+            coarse_groups=task.coarse_groups,
+            adapter=settings.adapter,
+            optimizer=settings.optimizer,
+            start=folder / phase.init_from,
+            out=folder / name,
+            checkpoints=folder / "checkpoints",
+            seed=settings.seed,
+        )
+        for name, phase in settings.distill.phases.items()
+    }
+
+
+def taught_probabilities(settings: Params, folder: Path, texts: list[str]) -> Floats:
+    """Return what the student of the final phase says of the texts (n, labels)."""
+    final = folder / settings.distill.final
+    student = load_student(STUDENT, final, settings.quantization)
+    return student_probabilities(student, texts, settings.label.batch_size)
+
+
+def gold_of(settings: Params) -> tuple[pl.DataFrame, Ints]:
+    """Return the gold articles of the task with their texts, and their label numbers (n,)."""
+    task = DATA / "tasks" / settings.task
+    names = load_task(task / "task.yaml").label_names
+    table = with_texts(
+        load_examples(task / "gold.jsonl", names), DATA / "clean", settings.clean.max_characters
+    )
+    return table, np.array([names.index(label) for label in table["label"]])
+
+
+def changed(settings: Params, changes: Mapping[str, object]) -> Params:
+    """Return settings with some top-level keys replaced and checked anew."""
+    return Params.model_validate({**settings.model_dump(), **changes})
