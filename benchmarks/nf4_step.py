@@ -9,7 +9,6 @@ for two steps: only the second finds the optimizer's moments there.
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -21,10 +20,13 @@ from bitsandbytes.nn.modules import Linear4bit, Params4bit
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, PreTrainedModel
 from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 
-from akd.distill.losses import soft_cross_entropy
-from akd.distill.trainer import train
+from akd.distill.data import collator, dataset_of
+from akd.distill.losses.classes import soft_cross_entropy
+from akd.distill.progress import Progress
+from akd.distill.sampling import EpochSampler
+from akd.distill.trainer import Batch, Term, train
 from akd.models import adapters
-from akd.models.student import LabelWordStudent
+from akd.models.student import LabelWordStudent, StudentOutput
 from akd.params import load
 from akd.specs.adapters import Adapter
 
@@ -59,13 +61,12 @@ def main(width: Size, layers: Size, batch: Size, length: Size) -> None:
     generator = np.random.default_rng(settings.seed)
     tokens = generator.integers(8, 32000, (batch, length)).tolist()
     targets = generator.dirichlet(np.ones(len(LABELS)), batch)
-    phase = next(iter(settings.distill.phases.values()))
     progress = Progress()
     with TemporaryDirectory() as checkpoints:
         train(
             LabelWordStudent(adapted, LABELS).train(),
             dataset_of(tokens, targets, None),
-            class_terms(phase, settings.distill.losses, None),
+            {"soft_cross_entropy": Term(1.0, _loss)},
             EpochSampler(np.arange(batch), 2, settings.seed),
             progress,
             ids=[str(row) for row in range(batch)],
@@ -74,7 +75,15 @@ def main(width: Size, layers: Size, batch: Size, length: Size) -> None:
             seed=settings.seed,
             checkpoints=Path(checkpoints),
         )
-    print(json.dumps({"loss": progress.losses[0]["loss"], "peak": status("VmHWM"), "held": status("VmRSS")}))
+    print(
+        json.dumps(
+            {"loss": progress.losses[0]["loss"], "peak": status("VmHWM"), "held": status("VmRSS")}
+        )
+    )
+
+
+def _loss(output: StudentOutput, batch: Batch) -> torch.Tensor:
+    return soft_cross_entropy(output.logits, batch["targets"], 1.0)
 
 
 def quantised_model(config: LlamaConfig) -> PreTrainedModel:

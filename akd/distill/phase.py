@@ -72,7 +72,8 @@ def run_phase(
             no longer finite.
     """
     before, after = reading.around(tokenizer)
-    check_room(before, reading.text_tokens, after, context_of(model.config))
+    virtual = adapter.tokens if adapter.kind in ("prompt", "prefix") else 0
+    check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, adapter, start, train=True)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
