@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from akd.errors import InputError
 from akd.models import adapters
 from akd.models.architecture import transformer_blocks
-from akd.models.student import LabelWordStudent, mean_states
+from akd.models.student import LabelWordStudent, article_mean, final_states
 from tests.conftest import FAMILIES, ROOT, adapter_spec, tiny_model
 
 TOKENS = torch.arange(2, 22).reshape(2, 10)
@@ -35,7 +35,7 @@ def empty(tmp_path: Path) -> Path:
 
 
 def _states(model: PeftModel) -> torch.Tensor:
-    return mean_states(model, TOKENS, LENGTHS, 1, 1)
+    return article_mean(final_states(model, TOKENS), LENGTHS, 1, 1)
 
 
 def _train_a_little(model: PeftModel) -> None:

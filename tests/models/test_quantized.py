@@ -10,7 +10,7 @@ from peft import PeftModel
 
 from akd.models import adapters
 from akd.models.load import load_model
-from akd.models.student import mean_states
+from akd.models.student import article_mean, final_states
 from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, ROOT, adapter_spec, tiny_model
 
@@ -30,7 +30,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
 
 
 def _states(model: PeftModel) -> torch.Tensor:
-    return mean_states(model, TOKENS, torch.tensor([10, 10]), 1, 1)
+    return article_mean(final_states(model, TOKENS), torch.tensor([10, 10]), 1, 1)
 
 
 def test_a_student_in_nf4_trains_its_adapter(case: tuple[Path, str], tmp_path: Path) -> None:
