@@ -31,9 +31,19 @@ def progress(
 
 
 def bar(*, description: str, unit: str, total: int, shown: bool = True) -> "tqdm[Any]":
-    """Return a bar that the caller advances by hand, for work whose steps differ in size."""
+    """Return a bar that the caller advances by hand, for work whose steps differ in size.
+
+    Inside another bar it goes when it is full; where there is nothing to do it is not drawn.
+    """
     interval = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, desc=description, unit=unit, mininterval=interval, disable=not shown)
+    return tqdm(
+        total=total,
+        desc=description,
+        unit=unit,
+        mininterval=interval,
+        leave=None,
+        disable=total == 0 or not shown,
+    )
 
 
 def workers() -> int:

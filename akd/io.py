@@ -155,7 +155,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"{path} does not exist: create it, one JSON object a line")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines: it would also cut at U+2028 and the like, which may stand in a JSON string.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:

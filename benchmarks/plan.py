@@ -34,7 +34,7 @@ _SMALL = 128  # width of the model that every process is measured against
 _REPEATS = 5
 _PLAN_AND_TELL = """
 import sys
-from akd.cli import app
+from akd.cli.app import app
 sys.argv = ["akd", "plan", "--pair", "llama2", "--json"]
 app(standalone_mode=False)
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])

@@ -74,3 +74,9 @@ def test_tensors_have_equal_bytes(tmp_path: Path) -> None:
         io.write_tensors(tmp_path / name, tensors)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert torch.equal(io.read_tensors(tmp_path / "one")["b"], torch.arange(3))
+
+
+def test_json_lines_end_where_a_line_ends_and_nowhere_else(tmp_path: Path) -> None:
+    rows = [{"text": "one\u2028two\x85three\nfour"}, {"text": ""}]
+    io.write_json_lines(tmp_path / "rows.jsonl", rows)
+    assert io.read_json_lines(tmp_path / "rows.jsonl") == rows

@@ -1,19 +1,28 @@
 """Adapt: from the seeds of a task to the prompt and calibration that suit this teacher."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import polars as pl
+from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
+from akd.models.truncation import check_room
 from akd.prompts import calibration as calibrations
-from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
+from akd.prompts.calibration import Calibrator
+from akd.prompts.demonstrations import Shot, demonstration_sets, distances
+from akd.prompts.measure import Material
+from akd.prompts.operators import Moves, neighbours
+from akd.prompts.pin import pinned_prompt
+from akd.prompts.rewrites import NearestWords
+from akd.prompts.search import Expand, Node, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Prompt
+from akd.prompts.template import Demonstration, Prompt, render
+from akd.prompts.tree import measured
 from akd.records import Scores
-from akd.specs.prompts import Calibration
+from akd.specs.prompts import Calibration, PromptParams
 from akd.task import PromptSeeds, Task
 
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
@@ -22,71 +31,198 @@ ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
 PROBING = ("shots_probe", "auto")
 """The calibrations that read hidden states."""
 
-DEMONSTRATION_CHARACTERS = 240  # enough for a headline and what happened
+_SEED_AND_PIN = 2  # prompts that are measured where nothing is searched
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The teacher, as a search asks it.
+
+    Attributes:
+        score: what it says.
+        tokenizer: its tokenizer.
+        tells_apart: whether it can tell label words apart; others are left out.
+        chats: the forms of prompt that it takes, the first one to begin with.
+        layers: how many blocks have states that it can give.
+        text_tokens: how many tokens of an article are read.
+        context: how many tokens it can read; None where that is not known.
+        nearest: the words most like another to it; None where they are not at hand.
+    """
+
+    score: ScorePrompt
+    tokenizer: PreTrainedTokenizerBase
+    tells_apart: Callable[[Sequence[str]], bool]
+    chats: Sequence[bool]
+    layers: int
+    text_tokens: int
+    context: int | None
+    nearest: NearestWords | None
+
+    def layers_of(self, calibration: Calibration) -> list[int]:
+        """Return the 1-based numbers of the blocks whose states a calibration reads, rising."""
+        if calibration.kind not in PROBING:
+            return []
+        return sorted({depth_to_layer(depth, self.layers) for depth in calibration.layers})
+
+    def fits(self, prompt: Prompt) -> bool:
+        """Return whether the prompt leaves room for an article."""
+        before, after = render(prompt, self.tokenizer)
+        try:
+            check_room(len(before), self.text_tokens, len(after), self.context)
+        except InputError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """An adapted prompt and the search that led to it.
+
+    Attributes:
+        adapted: the prompt with its calibration.
+        nodes: the tree of the search, the seed first.
+        best: the node of the adapted prompt.
+    """
+
+    adapted: AdaptedPrompt
+    nodes: Sequence[Node]
+    best: Node
+
+    def summary(self) -> dict[str, Any]:
+        """Return the metrics: seed and winner side by side, and what calibrates it."""
+        calibrator = self.adapted.calibrator
+        return {
+            "prompts_scored": len(self.nodes),
+            "pinned": self.adapted.pinned,
+            "seed": measured(self.nodes[0]),
+            "winner": measured(self.best),
+            "prompt_weight": round(calibrator.prompt_weight, 6),
+            "probe_weight": round(sum(probe.weight for probe in calibrator.probes), 6),
+        }
 
 
 def adapt(
     task: Task,
-    score: ScorePrompt,
+    teacher: Asked,
     *,
     shots: Sequence[Shot],
     unlabelled: Sequence[str],
-    search_articles: int,
-    mutual_information_weight: float,
-    budget: int,
-    beam: int,
-    calibration: Calibration,
-    teacher_layers: int,
-    tells_apart: Callable[[Sequence[str]], bool],
-    chats: Sequence[bool],
+    settings: PromptParams,
     seed: int,
-) -> tuple[AdaptedPrompt, list[Node]]:
+) -> Adaptation:
     """Search a prompt on shots and unlabelled articles, then fit its calibration on both.
+
+    The shots that the prompt shows do not fit the calibration: their labels stand in it. Where the
+    task's prompt is pinned, it is measured beside the seed and nothing is searched.
 
     Args:
         task: labels and seeds.
-        score: the teacher.
+        teacher: who is asked.
         shots: may be empty: then mutual information alone chooses (zero-shot).
-        unlabelled: texts for calibration; the first `search_articles` score the candidates.
-        teacher_layers: how many blocks the teacher has.
-        tells_apart: whether the teacher can tell label words apart; others are left out.
-        chats: the forms of prompt that the teacher takes, the first one to begin with.
+        unlabelled: texts for calibration; the first `settings.unlabelled` score the candidates.
+        settings: of the search.
+        seed: of the search.
 
     Raises:
-        InputError: if the calibration needs shots and there are none, or no label words fit.
+        InputError: if the calibration needs shots and there are none, no label words fit, or the
+            pinned prompt does not suit the task.
     """
+    calibration, labels = settings.calibration, len(task.labels)
     if calibration.kind in PROBING and not shots:
         raise InputError(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
         )
-    labels, seeds = len(task.labels), _fitting(task.prompt, tells_apart)
+    seeds = _fitting(task.prompt, teacher.tells_apart)
+    layers = teacher.layers_of(calibration)
+    material = material_of(settings, shots, unlabelled)
+    start = seed_prompt(seeds, labels, teacher.chats[0])
+    pin = settings.pins.get(task.name)
+    if pin is None:
+        expand: Expand = partial(
+            neighbours, moves=_moves(seeds, start, teacher, material, settings, layers)
+        )
+    else:
+        pinned = pinned_prompt(pin, shots, labels, settings.shown_characters)
+        expand = partial(_only, pinned)
     nodes = search(
-        seed_prompt(seeds, labels, chats[0]),
-        partial(
-            neighbours,
-            seeds=seeds,
-            demonstrations=demonstrate(shots, labels, DEMONSTRATION_CHARACTERS),
-            chats=chats,
-        ),
-        lambda prompt, texts: score(prompt, texts, []),
-        shots=shots,
-        unlabelled=unlabelled[:search_articles],
-        calibrated=calibration.kind != "none",
-        mutual_information_weight=mutual_information_weight,
-        budget=budget,
-        beam=beam,
+        start,
+        expand,
+        lambda prompt, texts: teacher.score(prompt, texts, layers),
+        material=material,
+        mutual_information_weight=settings.mutual_information_weight,
+        budget=settings.budget if pin is None else _SEED_AND_PIN,
+        beam=settings.beam,
         random_seed=seed,
     )
-    prompt = winner(nodes).prompt
-    layers = _layers(calibration, teacher_layers)
-    calibrator = calibrations.fit(
+    best = winner(nodes) if pin is None else nodes[-1]
+    calibrator = _calibrated(best.prompt, teacher, calibration, shots, unlabelled, layers)
+    adapted = AdaptedPrompt(best.prompt, calibrator, layers, task.label_names, pin is not None)
+    return Adaptation(adapted, nodes, best)
+
+
+def material_of(
+    settings: PromptParams, shots: Sequence[Shot], unlabelled: Sequence[str]
+) -> Material:
+    """Return what each prompt of a search is measured on."""
+    calibrated = settings.calibration.kind != "none"
+    return Material(shots, unlabelled[: settings.unlabelled], calibrated)
+
+
+def _calibrated(
+    prompt: Prompt,
+    teacher: Asked,
+    calibration: Calibration,
+    shots: Sequence[Shot],
+    unlabelled: Sequence[str],
+    layers: Sequence[int],
+) -> Calibrator:
+    shown = {demonstration.shot for demonstration in prompt.demonstrations}
+    free = [shot for number, shot in enumerate(shots) if number not in shown]
+    return calibrations.fit(
         calibration,
-        score(prompt, unlabelled, layers),
-        score(prompt, [shot.text for shot in shots], layers),
-        [shot.label for shot in shots],
+        teacher.score(prompt, unlabelled, layers),
+        teacher.score(prompt, [shot.text for shot in free], layers),
+        [shot.label for shot in free],
     )
-    return AdaptedPrompt(prompt, calibrator, layers, task.label_names), nodes
+
+
+def _only(pinned: Prompt, prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
+    """Yield the pinned prompt as the one step from any other."""
+    if prompt != pinned:
+        yield "pin", pinned
+
+
+def _moves(
+    seeds: PromptSeeds,
+    start: Prompt,
+    teacher: Asked,
+    material: Material,
+    settings: PromptParams,
+    layers: Sequence[int],
+) -> Moves:
+    shown: list[tuple[Demonstration, ...]] = []
+    if "shots" in settings.operators and material.shots:
+        # What the seed is measured on: the scores are kept, so that they cost nothing again.
+        texts = [*material.unlabelled, *(shot.text for shot in material.shots)]
+        far = distances(teacher.score(start, texts, layers), texts, len(material.unlabelled))
+        shown = demonstration_sets(
+            material.shots,
+            far.tolist(),
+            len(start.words),
+            settings.shown,
+            settings.shown_characters,
+        )
+    return Moves(
+        operators=settings.operators,
+        seeds=seeds,
+        demonstrations=shown,
+        chats=teacher.chats,
+        nearest=teacher.nearest,
+        keyword_neighbours=settings.keyword_neighbours,
+        near_copy=settings.near_copy,
+        fits=teacher.fits,
+    )
 
 
 def _fitting(seeds: PromptSeeds, tells_apart: Callable[[Sequence[str]], bool]) -> PromptSeeds:
@@ -98,34 +234,3 @@ def _fitting(seeds: PromptSeeds, tells_apart: Callable[[Sequence[str]], bool]) -
             "tokens begin alike: add other `verbalizers` to task.yaml"
         )
     return seeds.model_copy(update={"verbalizers": fitting})
-
-
-def _layers(calibration: Calibration, teacher_layers: int) -> list[int]:
-    if calibration.kind not in PROBING:
-        return []
-    return sorted({depth_to_layer(depth, teacher_layers) for depth in calibration.layers})
-
-
-def summary(adapted: AdaptedPrompt, nodes: Sequence[Node]) -> dict[str, Any]:
-    """Return the metrics of the search: seed and winner side by side, and what calibrates it."""
-    best = winner(nodes)
-    measured = ("score", "log_probability", "mutual_information", "accuracy")
-    return {
-        "prompts_scored": len(nodes),
-        "seed": {name: round(getattr(nodes[0], name), 6) for name in measured},
-        "winner": {name: round(getattr(best, name), 6) for name in measured},
-        "prompt_weight": round(adapted.calibrator.prompt_weight, 6),
-        "probe_weight": round(sum(probe.weight for probe in adapted.calibrator.probes), 6),
-    }
-
-
-def search_curve(nodes: Sequence[Node]) -> pl.DataFrame:
-    """Return the score of each call and the best so far, for the plot of the search."""
-    scores = pl.Series("score", [node.score for node in nodes])
-    calls = pl.Series("call", [node.number + 1 for node in nodes])
-    return pl.DataFrame([calls, scores, scores.cum_max().alias("best")])
-
-
-def tree_rows(nodes: Sequence[Node]) -> list[dict[str, Any]]:
-    """Return the search tree, one row a call, in their order."""
-    return [{**vars(node), "prompt": node.prompt.model_dump(mode="json")} for node in nodes]

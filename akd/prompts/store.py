@@ -17,16 +17,18 @@ class AdaptedPrompt:
     """What turns a language model into a classifier of a task.
 
     Attributes:
-        prompt: the winner of the search.
+        prompt: the winner of the search, or what a person has pinned.
         calibrator: from its scores to class probabilities.
         layers: 1-based numbers of the blocks whose states the calibrator reads.
         labels: the label names, in the order of every class axis.
+        pinned: whether a person has chosen the prompt.
     """
 
     prompt: Prompt
     calibrator: Calibrator
     layers: Sequence[int]
     labels: Sequence[str]
+    pinned: bool = False
 
 
 def save(adapted: AdaptedPrompt, folder: Path) -> None:
@@ -37,6 +39,7 @@ def save(adapted: AdaptedPrompt, folder: Path) -> None:
             aside / "prompt.json",
             {
                 "prompt": adapted.prompt.model_dump(mode="json"),
+                "pinned": adapted.pinned,
                 "labels": list(adapted.labels),
                 "layers": list(adapted.layers),
                 "prompt_weight": calibrator.prompt_weight,
@@ -76,4 +79,4 @@ def load(folder: Path) -> AdaptedPrompt:
     ]
     calibrator = Calibrator(arrays["prior"], raw["prompt_weight"], probes, raw["temperature"])
     prompt = Prompt.model_validate(raw["prompt"])
-    return AdaptedPrompt(prompt, calibrator, raw["layers"], raw["labels"])
+    return AdaptedPrompt(prompt, calibrator, raw["layers"], raw["labels"], raw["pinned"])

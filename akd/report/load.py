@@ -92,7 +92,7 @@ def load(project: Path) -> Run:
         metrics={file.stem: _metrics(file) for file in files},
         confusion=_table(metrics / "confusion.csv", _CONFUSION),
         reliability=_table(metrics / "reliability.csv", _RELIABILITY),
-        calls=_table(metrics / "prompt.csv", _CALLS),
+        calls=_table(metrics / "prompt" / "search.csv", _CALLS),
         losses=_tables(metrics / "loss", _LOSS),
         domains=_tables(metrics / "domains", _DOMAINS),
         kept=_kept(metrics / "kept"),

@@ -4,7 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Share
+from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability, Share
+
+Operator = Literal[
+    "verbalizer",
+    "shots",
+    "paraphrase",
+    "response_format",
+    "label_order",
+    "chat_template",
+    "system_message",
+    "keyword",
+    "article_mark",
+]
+"""What one step of the search may change."""
 
 
 class Calibration(Frozen):
@@ -18,12 +31,31 @@ class Calibration(Frozen):
     temperature: PositiveFloat
 
 
-class PromptParams(Frozen):
-    """The search for the teacher's prompt, and its calibration."""
+class Pin(Frozen):
+    """A prompt that a person has chosen: the parts of a `Prompt`, its shots by their numbers."""
 
+    chat: bool
+    system: str
+    instruction: str
+    article: str
+    cue: str
+    words: list[str] = Field(min_length=2)
+    order: list[int]
+    shots: list[Annotated[int, Field(ge=0)]]
+
+
+class PromptParams(Frozen):
+    """The search for the teacher's prompt, and its calibration; `pins` has one prompt a task."""
+
+    pins: dict[str, Pin]
     shots: Annotated[int, Field(ge=0)]
     unlabelled: Positive
     budget: Positive
     beam: Positive
     mutual_information_weight: NotNegative
+    operators: list[Operator]
+    keyword_neighbours: Positive
+    near_copy: Probability
+    shown: Annotated[int, Field(ge=0)]
+    shown_characters: Positive
     calibration: Calibration

@@ -17,6 +17,7 @@ from akd.io import file_hashes
 from akd.models.continuation import filled_rows
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import TextScorer, context_of
+from akd.models.synonyms import nearest_words
 from akd.models.truncation import check_room, excerpts
 from akd.prompts.template import Prompt, label_paths, render, tells_apart, tells_apart_in_full
 from akd.records import Scores
@@ -52,6 +53,8 @@ class OpenEngine:
             values; it reads all weights.
         build: returns the engine under a prompt, with the mean states of these blocks; it asks
             anew, whatever is kept. Raises InputError if the prompt does not fit.
+        context: how many tokens it can read; None where that is not known.
+        nearest: the words most like another in its embeddings; None where they are not at hand.
     """
 
     model: PreTrainedModel | None
@@ -62,6 +65,8 @@ class OpenEngine:
     ledger: Ledger | None
     decides: Callable[[], dict[str, Any]]
     build: Callable[[Prompt, Sequence[int]], Teacher]
+    context: int | None
+    nearest: Callable[[str], Sequence[str]] | None
 
     def teacher(self, prompt: Prompt, layers: Sequence[int]) -> Teacher:
         """Return the engine under a prompt; what a paid server has answered is not asked again."""
@@ -76,8 +81,10 @@ class OpenEngine:
         return open_store({**self.decides(), **asked}, Scores)
 
     def score(self, prompt: Prompt, texts: Sequence[str], layers: Sequence[int]) -> Scores:
-        """Score texts under a prompt, as a prompt search asks for it."""
-        return self.teacher(prompt, layers).score(texts)
+        """Score texts under a prompt, as a prompt search asks for it; no text is scored twice."""
+        built = cache(lambda: self.build(prompt, layers))
+        kept = self.store(prompt, layers)
+        return score_all(lambda asked: built().score(asked), texts, kept, _PAID_SHARD)
 
 
 @dataclass(frozen=True)
@@ -143,8 +150,18 @@ def _open_transformers(
         }
 
     layers = model.config.num_hidden_layers
-    apart = partial(tells_apart_in_full, tokenizer=tokenizer)
-    return OpenEngine(model, tokenizer, apart, layers, _forms(tokenizer), None, decides, build)
+    return OpenEngine(
+        model,
+        tokenizer,
+        partial(tells_apart_in_full, tokenizer=tokenizer),
+        layers,
+        _forms(tokenizer),
+        None,
+        cache(decides),
+        build,
+        context_of(model.config),
+        nearest_words(model, tokenizer),
+    )
 
 
 def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
@@ -159,8 +176,8 @@ def _open_vllm(folder: Path, text_tokens: int) -> OpenEngine:
     def decides() -> dict[str, Any]:
         return {**_local("vllm", folder, text_tokens), "vllm": vllm_version()}
 
-    apart = partial(tells_apart, tokenizer=tokenizer)
-    return OpenEngine(None, tokenizer, apart, 0, _forms(tokenizer), None, decides, build)
+    apart, forms = partial(tells_apart, tokenizer=tokenizer), _forms(tokenizer)
+    return OpenEngine(None, tokenizer, apart, 0, forms, None, cache(decides), build, context, None)
 
 
 def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngine:
@@ -197,7 +214,9 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
         }
 
     apart = partial(tells_apart, tokenizer=tokenizer)
-    return OpenEngine(None, tokenizer, apart, 0, (spec.chat,), ledger, decides, build)
+    return OpenEngine(
+        None, tokenizer, apart, 0, (spec.chat,), ledger, cache(decides), build, None, None
+    )
 
 
 def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner
 
-from akd.cli import app
+from akd.cli.app import app
 from akd.corpus.relevance.keywords import (
     expanded,
     freeze,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from akd.cli import app
+from akd.cli.app import app
 from akd.corpus.examples import with_texts
 from akd.errors import InputError
 from akd.evaluate import compare

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from akd.cli import main
+from akd.cli.app import main
 from tests.conftest import ROOT
 from tests.git import git
 
@@ -226,5 +226,5 @@ def test_the_shipped_rules_name_figures_that_the_evaluation_writes() -> None:
 
 
 def test_the_command_line_loads_no_torch() -> None:
-    code = "import akd.cli, sys; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    code = "import akd.cli.app, sys; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

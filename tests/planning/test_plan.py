@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from akd.cli import app
+from akd.cli.app import app
 from akd.errors import InputError
 from akd.planning.inventory import measure
 from akd.planning.plan import Work, card_for, signal_needs, teacher_needs
@@ -64,7 +64,7 @@ def test_a_newcomer_reads_what_fits() -> None:
 def test_a_plan_needs_neither_torch_nor_transformers() -> None:
     code = (
         "import sys; sys.argv = ['akd', 'plan', '--pair', 'llama2', '--json']\n"
-        "from akd.cli import app\n"
+        "from akd.cli.app import app\n"
         "app(standalone_mode=False)\n"
         "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
     )

@@ -1,65 +1,32 @@
 """The search finds what is better, within its budget, and the same each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pytest
-import yaml
-from transformers import PreTrainedTokenizerFast
 
-from akd.errors import InputError
-from akd.prompts.adapt import adapt, search_curve, summary, tree_rows
-from akd.prompts.search import Node, Shot, demonstrate, neighbours, search, seed_prompt, winner
-from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Prompt, tells_apart, tells_apart_in_full
-from akd.records import Scores
-from akd.specs.prompts import Calibration
-from akd.task import PromptSeeds, Task
-from tests.conftest import ROOT
-
-SEEDS = PromptSeeds(
-    systems=[""],
-    instructions=["", "Say {labels}."],
-    articles=["News: "],
-    cues=["\nIt is", "\nAnswer:"],
-    verbalizers=[["mist", "fog"], ["bad", "good"]],
-)
-SHOTS = [Shot(f"{'bad' if n % 2 == 0 else 'good'} news {n}", n % 2) for n in range(8)]
-FREE = [f"{word} text" for word in ("bad", "good", "bad", "good")]
+from akd.prompts.demonstrations import Shot, demonstration_sets
+from akd.prompts.measure import Material
+from akd.prompts.operators import neighbours
+from akd.prompts.search import Node, search, seed_prompt, winner
+from akd.prompts.template import Prompt
+from akd.prompts.tree import confusion, search_curve, sensitivity, tree_rows, tree_table
+from tests.prompts.oracle import FREE, OPERATORS, SEEDS, SHOTS, Oracle, moves
 
 
-class Oracle:
-    """Understands only the words bad and good, best after the cue `Answer:`."""
-
-    def __init__(self) -> None:
-        self.asked: list[Prompt] = []
-
-    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> Scores:
-        self.asked.append(prompt)
-        power = 1.0 * (prompt.words[0] == "bad") + 1.0 * (prompt.cue == "\nAnswer:")
-        power = power if prompt.words[0] == "bad" else 0.0
-        logits = np.array([[power, 0.0] if "bad" in text else [0.0, power] for text in texts])
-        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        return Scores(
-            log_p.astype(np.float32),
-            np.zeros((len(texts), 4), np.float32),
-            np.zeros((len(texts), 1, 4), np.float32),
-        )
-
-
-def _search(budget: int, shots: Sequence[Shot] = SHOTS) -> tuple[list, Oracle]:
+def _search(
+    budget: int,
+    shots: Sequence[Shot] = SHOTS,
+    operators: Sequence[str] = OPERATORS,
+    seed: Prompt | None = None,
+) -> tuple[list[Node], Oracle]:
     oracle = Oracle()
-    expand = partial(
-        neighbours, seeds=SEEDS, demonstrations=demonstrate(shots, 2, 20), chats=(False,)
-    )
     nodes = search(
-        seed_prompt(SEEDS, 2, False),
-        expand,
+        seed or seed_prompt(SEEDS, 2, False),
+        partial(neighbours, moves=moves(operators)),
         oracle,
-        shots=shots,
-        unlabelled=FREE,
-        calibrated=True,
+        material=Material(shots, FREE, True),
         mutual_information_weight=1.0,
         budget=budget,
         beam=2,
@@ -69,23 +36,27 @@ def _search(budget: int, shots: Sequence[Shot] = SHOTS) -> tuple[list, Oracle]:
 
 
 def test_the_search_finds_the_words_and_the_cue() -> None:
-    best = winner(_search(14)[0])
+    best = winner(_search(18)[0])
     assert best.prompt.words == ("bad", "good")
     assert best.prompt.cue == "\nAnswer:"
     assert best.accuracy == 1.0
 
 
-def _node(number: int, log_probabilities: Sequence[float]) -> Node:
+def _node(number: int, log_probabilities: Sequence[float], information: float = 0.0) -> Node:
+    told = dict(enumerate(log_probabilities))
+    mean = float(np.mean(log_probabilities)) if told else 0.0
     return Node(
         number=number,
         parent=number - 1,
         operator="paraphrase",
         prompt=seed_prompt(SEEDS, 2, False),
-        score=float(np.mean(log_probabilities)),
-        log_probability=float(np.mean(log_probabilities)),
-        mutual_information=0.0,
+        score=mean + information,
+        log_probability=mean,
+        mutual_information=information,
         accuracy=0.5,
-        shot_log_probabilities=dict(enumerate(log_probabilities)),
+        shot_log_probabilities=told,
+        shot_labels=dict.fromkeys(told, 0),
+        article_information=[0.5 * information, 1.5 * information],
     )
 
 
@@ -97,125 +68,93 @@ def test_a_lucky_prompt_does_not_replace_the_seed() -> None:
     assert winner([seed, lucky, better]) == better
 
 
+def test_without_shots_a_lucky_article_does_not_replace_the_seed() -> None:
+    seed, better = _node(0, [], 0.0), _node(1, [], 0.4)
+    lucky = Node(**{**vars(better), "article_information": [1.2, -0.4]})
+    assert winner([seed, better]) == better
+    assert winner([seed, lucky]) == seed
+
+
 def test_each_prompt_is_scored_once_and_the_budget_holds() -> None:
     nodes, oracle = _search(6)
     assert len(oracle.asked) == len(set(oracle.asked)) == len(nodes) == 6
     assert nodes[0].parent == -1
     assert all(node.parent < node.number for node in nodes)
-    assert [node.number for node in _search(500)[0]] == list(range(len(_search(500)[0])))
+    whole = _search(100, operators=("verbalizer", "response_format"))[0]
+    assert [node.number for node in whole] == [0, 1, 2, 3]  # all there are
 
 
 def test_the_search_is_deterministic() -> None:
     assert _search(9)[0] == _search(9)[0]
 
 
-def test_shots_that_a_prompt_shows_do_not_score_it() -> None:
-    shown = demonstrate(SHOTS, 2, 20)
-    assert [d.shot for d in shown] == [0, 1]
-    seen: list[Sequence[str]] = []
+def test_operators_take_turns() -> None:
+    """Five sets of shots do not crowd out the one other list of label words."""
+    offered = ("shots", "paraphrase", "verbalizer", "response_format")
+    nodes, _ = _search(13, operators=offered)
+    assert [node.operator for node in nodes[1:5]] == list(offered)
+    assert {node.parent for node in nodes[1:5]} == {0}
 
-    def score(prompt: Prompt, texts: Sequence[str]) -> Scores:
-        seen.append(texts)
-        return Oracle()(prompt, texts)
 
+def test_shots_that_a_prompt_shows_neither_score_it_nor_compare_it() -> None:
+    shown = demonstration_sets(SHOTS, range(8), 2, 2, 20)[2]
+    assert {demonstration.shot for demonstration in shown} == {0, 1}
     prompt = seed_prompt(SEEDS, 2, False).model_copy(update={"demonstrations": shown})
-    search(
-        prompt,
-        lambda _p: iter(()),
-        score,
-        shots=SHOTS,
-        unlabelled=FREE,
-        calibrated=True,
-        mutual_information_weight=1.0,
-        budget=1,
+    [node], oracle = _search(1, seed=prompt)
+    assert oracle.texts == [[*FREE, *(shot.text for shot in SHOTS[2:])]]
+    assert set(node.shot_log_probabilities) == set(node.shot_labels) == set(range(2, 8))
+
+
+def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
+    """Both prompts say the same of each shot; one of them is not asked about those it shows."""
+    easy = [Shot(f"{'bad' if n % 2 == 0 else 'good'} {n}", n % 2) for n in range(6)]
+    hard = [Shot("good 6", 0), Shot("bad 7", 1)]
+    seed = seed_prompt(SEEDS, 2, False).model_copy(update={"words": ("bad", "good")})
+    far = [1, 1, 1, 1, 1, 1, 0, 0]
+    shown = demonstration_sets([*easy, *hard], far, 2, 2, 20)[2]
+    assert {demonstration.shot for demonstration in shown} == {6, 7}
+    steps = {seed: [("shots", seed.model_copy(update={"demonstrations": shown}))]}
+    first, second = search(
+        seed,
+        lambda prompt: iter(steps.get(prompt, [])),
+        Oracle(),
+        material=Material([*easy, *hard], FREE, True),
+        mutual_information_weight=0.0,
+        budget=2,
         beam=1,
         random_seed=0,
     )
-    assert seen == [[*FREE, *(shot.text for shot in SHOTS[2:])]]
+    assert second.log_probability > first.log_probability + 0.2
+    told, said = second.shot_log_probabilities, first.shot_log_probabilities
+    gain = np.mean([told[n] - said[n] for n in told])
+    assert second.score == pytest.approx(first.score + gain)
 
 
 def test_without_shots_mutual_information_alone_chooses() -> None:
-    nodes, _ = _search(14, shots=[])
+    nodes, _ = _search(14, shots=[], operators=("verbalizer", "response_format"))
     best = winner(nodes)
     assert best.prompt.words == ("bad", "good")
     assert best.log_probability == 0.0
     assert best.score == best.mutual_information
 
 
-def _task(seeds: PromptSeeds) -> Task:
-    raw = yaml.safe_load((ROOT / "data" / "tasks" / "crisis" / "task.yaml").read_text())
-    raw["labels"] = [raw["labels"][0], raw["labels"][2]]
-    return Task.model_validate({**raw, "prompt": seeds.model_dump()})
-
-
-def _calibration(kind: str) -> Calibration:
-    grid = {
-        "articles": 4,
-        "layers": [0.5],
-        "strengths": [0.1],
-        "weights": [1.0],
-        "temperature": 1.0,
-    }
-    return Calibration.model_validate({"kind": kind, **grid})
-
-
-def _adapt(
-    shots: Sequence[Shot],
-    calibration: Calibration,
-    tokenizer: PreTrainedTokenizerFast,
-    seeds: PromptSeeds = SEEDS,
-    apart: Callable[..., bool] = tells_apart,
-) -> tuple[AdaptedPrompt, list[Node]]:
-    oracle = Oracle()
-    return adapt(
-        _task(seeds),
-        lambda prompt, texts, _layers: oracle(prompt, texts),
-        shots=shots,
-        unlabelled=FREE,
-        search_articles=4,
-        mutual_information_weight=1.0,
-        budget=8,
-        beam=2,
-        calibration=calibration,
-        teacher_layers=4,
-        tells_apart=partial(apart, tokenizer=tokenizer),
-        chats=(False, True),
-        seed=1,  # type: ignore[arg-type]
-    )
-
-
-def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizerFast) -> None:
-    adapted, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer)
-    found = adapted.calibrator.probabilities(Oracle()(adapted.prompt, ["bad", "good"]))
-    assert found.argmax(1).tolist() == [0, 1]
-    assert summary(adapted, nodes)["prompts_scored"] == len(tree_rows(nodes)) == 8
+def test_the_tree_holds_parents_scores_and_sensitivity() -> None:
+    nodes, _ = _search(9)
+    rows = tree_rows(nodes)
+    children = [node.score for node in nodes if node.parent == 0]
+    assert rows[0]["sensitivity"] == pytest.approx(np.std([nodes[0].score, *children]))
+    assert sensitivity(nodes, len(nodes) - 1) is None
+    assert Prompt.model_validate(rows[3]["prompt"]) == nodes[3].prompt
+    table = tree_table(nodes)
+    for row in table.iter_rows(named=True):
+        parent = nodes[max(nodes[row["call"] - 1].parent, 0)]
+        assert (row["parent_call"], row["parent_score"]) == (parent.number + 1, parent.score)
     best = search_curve(nodes)["best"].to_list()
     assert best == sorted(best)
 
 
-def test_a_calibration_that_needs_shots_is_refused_without(
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
-    with pytest.raises(InputError, match="calibration 'auto' needs shots"):
-        _adapt([], _calibration("auto"), tokenizer)
-
-
-def test_label_words_that_one_token_begins_are_left_out(tokenizer: PreTrainedTokenizerFast) -> None:
-    clashing = ["zz1", "zz2"]
-    both = SEEDS.model_copy(update={"verbalizers": [clashing, ["bad", "good"]]})
-    adapted, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer, both)
-    assert {node.prompt.words for node in nodes} == {adapted.prompt.words} == {("bad", "good")}
-    with pytest.raises(InputError, match="add other `verbalizers`"):
-        only = SEEDS.model_copy(update={"verbalizers": [clashing]})
-        _adapt(SHOTS, _calibration("batch"), tokenizer, only)
-
-
-def test_a_teacher_that_reads_whole_words_takes_label_words_that_begin_alike(
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
-    alike = SEEDS.model_copy(update={"verbalizers": [["zz1", "zz2"]]})
-    _, nodes = _adapt(SHOTS, _calibration("batch"), tokenizer, alike, tells_apart_in_full)
-    assert {node.prompt.words for node in nodes} == {("zz1", "zz2")}
-    within = SEEDS.model_copy(update={"verbalizers": [["zz", "zz2"]]})
-    with pytest.raises(InputError, match="tokens begin alike: add other `verbalizers`"):
-        _adapt(SHOTS, _calibration("batch"), tokenizer, within, tells_apart_in_full)
+def test_confusion_is_of_the_shots_that_are_not_shown() -> None:
+    node = _search(18)[0][-1]
+    table = confusion(node, SHOTS, ["alert", "none"])
+    assert table.height == len(SHOTS) - len(node.prompt.demonstrations)
+    assert (table["actual"] == table["predicted"]).mean() == node.accuracy

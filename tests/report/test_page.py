@@ -241,5 +241,5 @@ def test_a_broken_file_is_named(project: Path, file: str, text: str, sentence: s
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = "import sys, akd.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, akd.cli.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -176,7 +176,7 @@ def test_gold_ids_that_no_article_has(project: Path, capsys: pytest.CaptureFixtu
 def test_shots_that_no_article_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"id": "n99", "label": "risk and warning"}
     (project / TASK / "shots.jsonl").write_text(json.dumps(row))
-    paths = {"filtered": Path("f"), "models": Path("m"), "plot": Path("p.csv")}
+    paths = {"filtered": Path("f"), "models": Path("m"), "plots": Path("plots")}
     told = _fails(
         capsys, prompt.main, task=TASK, clean=Path("clean"), out=Path("out"),
         metrics=Path("m.json"), **paths,

@@ -78,7 +78,7 @@ def _engine(**changes: Any) -> None:
 def _prompt() -> None:
     prompt.main(
         TASK, Path("clean"), Path("filtered"), Path("models"),
-        Path("prompt"), Path("p.json"), Path("p.csv"),
+        Path("prompt"), Path("p.json"), Path("plots"),
     )  # fmt: skip
 
 

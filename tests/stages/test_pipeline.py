@@ -169,6 +169,8 @@ def test_the_main_job_ends_in_a_table_alerts_and_pictures(reproduced: Path) -> N
         "Loss of phase-3",
         "Reliability",
         "Prompt search",
+        "Prompts that were tried",
+        "Confusion of the best prompt",
         "Kept share",
     ):
         assert picture in page

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from akd import io
-from akd.cli import app
+from akd.cli.app import app
 from akd.errors import InputError
 from akd.io import write_table, write_tensors
 from akd.prompts.calibration import Calibrator

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from akd import console, params
+from akd.cli import prompt
 from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.errors import InputError
@@ -38,6 +39,8 @@ class DType(StrEnum):
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+app.add_typer(prompt.app, name="prompt")
 
 _ROWS = ("teacher", "student_base", "student", "tfidf")
 _COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
@@ -237,7 +240,3 @@ def _table(report: dict[str, Any]) -> Table:
 def main() -> None:
     """Run the command line; errors of the user end in one sentence."""
     console.guard(app)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,27 @@
+"""The nearest words of a model are whole words near to another one in its input embeddings."""
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from akd.models.synonyms import nearest_words
+
+
+def test_the_nearest_words_are_whole_other_words(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    [danger], [advice], [harmless] = (
+        tokenizer(f" {word}", add_special_tokens=False).input_ids
+        for word in ("danger", "advice", "harmless")
+    )
+    weight = model.get_input_embeddings().weight
+    with torch.no_grad():
+        weight[advice] = weight[danger] * 3.0  # cosine: length does not count
+        weight[harmless] = weight[danger] + 0.3 * weight[danger].norm()
+    nearest = nearest_words(model, tokenizer)
+    found = nearest("danger")
+    assert list(found[:2]) == ["advice", "harmless"]
+    assert "danger" not in found
+    assert len(found) == len(set(found)) == 16
+    assert all(word.isalpha() and word.islower() and len(word) > 2 for word in found)
+    assert nearest("Danger")[0] == "Advice"
+    assert "danger" not in nearest("dangers")

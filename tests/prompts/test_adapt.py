@@ -1,0 +1,174 @@
+"""Adapting ends in a classifier; a pin ends the search."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from transformers import PreTrainedTokenizerFast
+
+from akd import params
+from akd.errors import InputError
+from akd.prompts.adapt import Adaptation, adapt
+from akd.prompts.pin import changed, pin_of, pinned_prompt, read_pin, write_pins
+from akd.prompts.search import seed_prompt
+from akd.specs.prompts import Pin, PromptParams
+from akd.task import PromptSeeds, Task
+from tests.conftest import ROOT
+from tests.prompts.oracle import FREE, SEEDS, SHOTS, Oracle, settings, teacher
+
+PIN = Pin(
+    chat=False,
+    system="",
+    instruction="Read: {labels}?",
+    article="Text: ",
+    cue="\nAnswer:",
+    words=["bad", "good"],
+    order=[1, 0],
+    shots=[3, 0],
+)
+
+
+def _task(seeds: PromptSeeds) -> Task:
+    raw = yaml.safe_load((ROOT / "data" / "tasks" / "crisis" / "task.yaml").read_text())
+    raw["labels"] = [raw["labels"][0], raw["labels"][2]]
+    return Task.model_validate({**raw, "prompt": seeds.model_dump()})
+
+
+def _adapt(
+    tokenizer: PreTrainedTokenizerFast,
+    search: PromptParams,
+    *,
+    seeds: PromptSeeds = SEEDS,
+    shots: list = SHOTS,
+    oracle: Oracle | None = None,
+) -> Adaptation:
+    asked = teacher(oracle or Oracle(), tokenizer)
+    return adapt(_task(seeds), asked, shots=shots, unlabelled=FREE, settings=search, seed=1)
+
+
+def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizerFast) -> None:
+    found = _adapt(tokenizer, settings())
+    classes = found.adapted.calibrator.probabilities(Oracle()(found.adapted.prompt, FREE))
+    assert classes.argmax(1).tolist() == [0, 1, 0, 1]
+    assert found.best.prompt == found.adapted.prompt
+    summary = found.summary()
+    assert summary["prompts_scored"] == len(found.nodes) == 8
+    assert summary["pinned"] is False
+
+
+def test_a_calibration_that_needs_shots_is_refused_without(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    with pytest.raises(InputError, match="calibration 'auto' needs shots"):
+        _adapt(tokenizer, settings("auto"), shots=[])
+
+
+def test_label_words_that_one_token_begins_are_left_out(tokenizer: PreTrainedTokenizerFast) -> None:
+    clashing = ["zz1", "zz2"]
+    both = SEEDS.model_copy(update={"verbalizers": [clashing, ["bad", "good"]]})
+    found = _adapt(tokenizer, settings(), seeds=both)
+    assert {node.prompt.words for node in found.nodes} == {("bad", "good")}
+    with pytest.raises(InputError, match="add other `verbalizers`"):
+        only = SEEDS.model_copy(update={"verbalizers": [clashing]})
+        _adapt(tokenizer, settings(), seeds=only)
+
+
+def test_a_prompt_that_the_teacher_cannot_read_is_not_offered(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    long = SEEDS.model_copy(update={"instructions": ["", "Say {labels}. " * 40]})
+    search = settings(operators=["paraphrase"], budget=50)
+    found = _adapt(tokenizer, search, seeds=long)
+    assert len(found.nodes) > 2
+    assert all(len(node.prompt.instruction) < 200 for node in found.nodes)
+
+
+def test_shots_that_the_winner_shows_do_not_calibrate_it(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    oracle = Oracle()
+    _adapt(tokenizer, settings(pins={"crisis": PIN}), oracle=oracle)
+    assert oracle.texts[-1] == [shot.text for n, shot in enumerate(SHOTS) if n not in (3, 0)]
+
+
+def test_a_pin_is_measured_beside_the_seed_and_nothing_is_searched(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    found = _adapt(tokenizer, settings(pins={"crisis": PIN, "another": PIN}))
+    assert [node.operator for node in found.nodes] == ["seed", "pin"]
+    assert pin_of(found.adapted.prompt) == PIN
+    assert found.adapted.pinned
+    assert found.summary()["pinned"] is True
+    free = _adapt(tokenizer, settings(pins={"another": PIN}))
+    assert len(free.nodes) == 8
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"words": ["bad", "bad"]}, "give it one distinct word for each"),
+        ({"words": ["a", "b", "c"]}, "but the task 2 labels"),
+        ({"order": [0, 2]}, "name each of 0 to 1 once"),
+        ({"shots": [8]}, "shows shot 8, but there are 8"),
+    ],
+)
+def test_a_pin_that_does_not_suit_the_task(
+    tokenizer: PreTrainedTokenizerFast, parts: dict[str, object], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        _adapt(tokenizer, settings(pins={"crisis": PIN.model_copy(update=parts)}))
+
+
+def test_a_hand_written_prompt_takes_the_rest_from_another(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("instruction: Say {labels}.\nwords: ['no', 'yes']\n")
+    mine = read_pin(file, PIN)
+    assert mine == PIN.model_copy(update={"instruction": "Say {labels}.", "words": ["no", "yes"]})
+    for content, told in (
+        ("a: [", "not YAML"),
+        ("[1]", "no mapping"),
+        ("words: [no, yes]", r"words\.0: Input should be a valid string"),  # YAML's truth values
+        ("instruktion: x", "instruktion: Extra inputs .*: the parts are chat, system"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=told):
+            read_pin(file, PIN)
+    with pytest.raises(InputError, match="does not exist"):
+        read_pin(tmp_path / "none.yaml", PIN)
+    with pytest.raises(InputError, match="--words: words: List should have at least 2"):
+        changed(PIN, {"words": ["x"]}, "--words")
+
+
+@pytest.mark.parametrize("layout", ["as shipped", "block"])
+def test_pins_are_written_into_params_and_taken_out_again(tmp_path: Path, layout: str) -> None:
+    """Only that one value changes, however the file is laid out."""
+    file = tmp_path / "params.yaml"
+    shipped = (ROOT / "params.yaml").read_text()
+    if layout == "block":
+        raw = yaml.safe_load(shipped)
+        raw["prompt"]["pins"] = {"mine": PIN.model_dump(mode="json")}
+        shipped = yaml.safe_dump(raw, sort_keys=False, default_flow_style=False)
+    file.write_text(shipped)
+    before = params.load(file)
+    multiline = PIN.model_copy(update={"instruction": 'One: "x"\n{labels} — # 灾'})
+    write_pins(file, {"crisis": multiline})
+    assert params.load(file).prompt.pins == {"crisis": multiline}
+    write_pins(file, before.prompt.pins)
+    assert params.load(file) == before
+    if layout == "as shipped":
+        assert file.read_text() == shipped
+
+
+def test_pins_need_their_place_in_params(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("prompt: {beam: 2}\n")
+    with pytest.raises(InputError, match="has no `prompt.pins`"):
+        write_pins(file, {})
+
+
+def test_a_pinned_seed_is_scored_once(tokenizer: PreTrainedTokenizerFast) -> None:
+    pin = pin_of(seed_prompt(SEEDS, 2, False))
+    assert pinned_prompt(pin, [], 2, 20) == seed_prompt(SEEDS, 2, False)
+    found = _adapt(tokenizer, settings(pins={"crisis": pin}))
+    assert len(found.nodes) == 1
+    assert found.adapted.pinned
