@@ -22,6 +22,7 @@ import typer
 from numpy.typing import NDArray
 
 from akd import params
+from akd.io import file_hashes
 from akd.models.load import load_tokenizer
 from akd.models.truncation import truncated
 from akd.params import Params
@@ -34,7 +35,7 @@ from akd.records import Scores
 from akd.task import Task, load_task
 from akd.teacher.folder import write_signals
 from akd.teacher.label import signals
-from akd.teacher.store import ScoreStore, file_hashes, score_all
+from akd.teacher.store import Store, score_all
 from benchmarks.clone import write_result
 from benchmarks.gemm import ceiling, labelling_operations
 from benchmarks.ways import MODEL, engine, plain, zero_shot
@@ -137,7 +138,7 @@ def _store(prompt: Prompt, settings: Params, texts: Sequence[str], task: Task) -
 
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
-        store = ScoreStore(Path(scratch) / "store", {"model": file_hashes(MODEL, "*")})
+        store = Store(Path(scratch) / "store", {"model": file_hashes(MODEL, "*")}, Scores)
         scores = score_all(timed, texts, store, settings.label.shard_articles)
         whole = time.perf_counter() - start
         ids = [f"{number:016x}" for number in range(len(texts))]

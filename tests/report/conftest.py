@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Path:
     tables = {
         "confusion": f"actual,predicted\n{risk},{caution}\n{risk},{caution}\n{caution},{caution}\n",
         "reliability": "model,confidence,accuracy,articles\nteacher,0.5,0.4,3\nstudent,0.9,1,2\n",
-        "prompt": "call,score,best\n1,-0.9,-0.9\n2,-0.5,-0.5\n",
+        "prompt/search": "call,score,best\n1,-0.9,-0.9\n2,-0.5,-0.5\n",
         "loss/phase-1": "step,loss\n1,0.9\n2,NaN\n3,0.5\n",
         "domains/phase-1": "step,domain,weight,student_loss,teacher_loss\n"
         "0,world,0.5,1.0,0.5\n0,sport,0.5,0.6,0.5\n4,world,0.7,0.8,0.5\n4,sport,0.3,0.5,0.5\n",
