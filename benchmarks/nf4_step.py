@@ -47,8 +47,9 @@ def config_of(width: int, layers: int) -> LlamaConfig:
 
 
 def adapter_of(spec: Adapter) -> Adapter:
-    """Return the adapter of params.yaml on all linear layers, whatever their names are."""
-    return spec.model_copy(update={"targets": "all-linear"})
+    """Return a LoRA on all linear layers, with the rank of params.yaml."""
+    changes = {"kind": "lora", "targets": "all-linear", "first_layer": 0}
+    return spec.model_copy(update=changes)
 
 
 def main(width: Size, layers: Size, batch: Size, length: Size) -> None:

@@ -24,7 +24,7 @@ import typer
 from akd.params import load
 from akd.planning.inventory import measure
 from akd.planning.lookup import inventories_of, write_shipped_inventories
-from akd.planning.memory import METHODS, Footprint, footprint
+from akd.planning.memory import Footprint, footprint
 from akd.planning.plan import PROMPT_TOKENS
 from benchmarks.clone import ROOT, write_result
 from benchmarks.nf4_step import adapter_of, config_of
@@ -78,19 +78,23 @@ def _own_cost() -> tuple[float, float]:
 
 
 def _predictions() -> dict[str, dict[str, float]]:
-    """Return GB for each pair and method, with the adapter and optimizer of params.yaml."""
+    """Return GB for each pair and method, with rank and batch of params.yaml."""
     settings = load()
     length = settings.label.article_tokens + PROMPT_TOKENS[settings.distill.student_prompt]
     batch = settings.optimizer.batch_size
     found: dict[str, dict[str, float]] = {}
     for name, pair in settings.pairs.items():
         _, student = inventories_of(name, pair, ROOT / "data" / "models", ROOT / "dvc.lock")
-        adapter = adapter_of(settings.adapter)
+        lora = adapter_of(settings.adapter)
+        full = lora.model_copy(update={"kind": "full"})
+        methods = {"lora": (lora, False), "qlora": (lora, True), "full": (full, False)}
         found[name] = {
             method: _gb(
-                footprint(student, adapter, method, dtype="bfloat16", length=length, batch=batch)
+                footprint(
+                    student, adapter, quantised=nf4, dtype="bfloat16", length=length, batch=batch
+                )
             )
-            for method in METHODS
+            for method, (adapter, nf4) in methods.items()
         }
     return found
 
@@ -124,7 +128,9 @@ def _measured(gib: float, width: int, batch: int, length: int) -> dict[str, Any]
 def _predicted(width: int, layers: int, batch: int, length: int) -> Footprint:
     inventory = measure(config_of(width, layers))
     adapter = adapter_of(load().adapter)
-    return footprint(inventory, adapter, "qlora", dtype="bfloat16", length=length, batch=batch)
+    return footprint(
+        inventory, adapter, quantised=True, dtype="bfloat16", length=length, batch=batch
+    )
 
 
 def _step(width: int, layers: int, batch: int, length: int) -> int:

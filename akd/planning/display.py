@@ -2,10 +2,10 @@
 
 from rich.table import Table
 
-from akd.planning.memory import Footprint, Method
-from akd.planning.plan import CARDS, PROMPT_TOKENS, Plan, card_for, trained_share
+from akd.planning.memory import Footprint
+from akd.planning.plan import CARDS, PROMPT_TOKENS, Method, Plan, card_for, trained_share
 
-_METHODS: dict[Method, str] = {"lora": "LoRA", "qlora": "QLoRA (NF4)", "full": "all weights"}
+_METHODS: dict[Method, str] = {"adapter": "{}", "adapter_nf4": "{} on NF4", "full": "all weights"}
 
 
 def tables(plan: Plan) -> tuple[Table, Table]:
@@ -19,11 +19,11 @@ def notes(plan: Plan) -> list[str]:
     asked = "teacher-label asks a server, and holds no teacher here"
     if teacher.total:
         asked = f"teacher-label needs {_gb(teacher.total)}: {_verdict(teacher.total)}"
-    chosen = plan.methods[plan.chosen]
+    chosen, name = plan.methods[plan.chosen], _name(plan, plan.chosen)
     length = work.article_tokens + PROMPT_TOKENS[work.student_prompt]
     return [
         asked,
-        f"distill with params.yaml as it is ({_METHODS[plan.chosen]}) needs {_gb(chosen.total)}: "
+        f"distill with params.yaml as it is ({name}) needs {_gb(chosen.total)}: "
         f"{_verdict(chosen.total)}",
         f"in {work.dtype}, {work.student_batch} texts of at most {length} tokens a step: smaller "
         "optimizer.batch_size or label.article_tokens lower the activations; GB are 10^9 bytes",
@@ -57,8 +57,8 @@ def _training(plan: Plan) -> Table:
     table = Table(title="one training step of the student", title_justify="left")
     table.add_column("what")
     for method in plan.methods:
-        marked = f"{_METHODS[method]} *" if method == plan.chosen else _METHODS[method]
-        table.add_column(marked, justify="right")
+        mark = " *" if method == plan.chosen else ""
+        table.add_column(_name(plan, method) + mark, justify="right")
     for what, cells in _training_rows(plan).items():
         table.add_row(what, *cells)
     table.caption = "* what params.yaml chooses"
@@ -75,6 +75,10 @@ def _training_rows(plan: Plan) -> dict[str, list[str]]:
         **sizes,
         "GPU": [_card(each) for each in needs],
     }
+
+
+def _name(plan: Plan, method: Method) -> str:
+    return _METHODS[method].format(plan.adapter)
 
 
 def _card(needs: Footprint) -> str:

@@ -28,6 +28,7 @@ class Group(Frozen):
             `tied` one that is the input embedding again; `other` norms and positions.
         inputs, outputs: of the matrix; 0 where there is none.
         extra: parameters beside the matrix (bias, norms).
+        biases: how many of these are a bias.
         count: how many such modules there are.
     """
 
@@ -36,6 +37,7 @@ class Group(Frozen):
     inputs: int
     outputs: int
     extra: int
+    biases: int
     count: int
 
     @property
@@ -48,18 +50,21 @@ class Shape(Frozen):
     """What decides how much a forward pass keeps.
 
     Attributes:
+        family: what transformers calls the architecture.
         layers, width, vocabulary: of the model.
         query, key: width of all query heads, and of all key heads.
         heads, key_heads: how many there are.
         intermediate: width between the two halves of the MLP.
         gated: the MLP multiplies by a gate (LLaMA).
         activation: of the MLP, as the config names it.
-        rms: its norms are RMSNorm, else LayerNorm.
+        norms: of a block, queries and keys aside; 2, or 4 where results are normalised, too.
+        rms: they are RMSNorm, else LayerNorm.
         head_norms: queries and keys are normalised (Qwen3).
         dropout, attention_dropout: probabilities of the base model's own.
         dtype: in which its weights are published.
     """
 
+    family: str
     layers: int
     width: int
     vocabulary: int
@@ -70,6 +75,7 @@ class Shape(Frozen):
     intermediate: int
     gated: bool
     activation: str
+    norms: int
     rms: bool
     head_norms: bool
     dropout: float
@@ -142,8 +148,15 @@ def _group(
     if is_head:
         kind = "tied" if tied else "head"
     extra = sum(parameter.numel() for parameter in own.values()) - inputs * outputs
-    name = _BLOCK.sub(".*.", name)
-    return Group(name=name, kind=kind, inputs=inputs, outputs=outputs, extra=extra, count=1)
+    return Group(
+        name=_BLOCK.sub(".*.", name),
+        kind=kind,
+        inputs=inputs,
+        outputs=outputs,
+        extra=extra,
+        biases=own["bias"].numel() if "bias" in own else 0,
+        count=1,
+    )
 
 
 def _shape(config: "PreTrainedConfig", groups: list[Group], model: "nn.Module") -> Shape:
@@ -151,6 +164,7 @@ def _shape(config: "PreTrainedConfig", groups: list[Group], model: "nn.Module") 
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     head = getattr(config, "head_dim", None) or width // heads
     return Shape(
+        family=config.model_type,
         layers=config.num_hidden_layers,
         width=width,
         vocabulary=config.vocab_size,
@@ -161,6 +175,7 @@ def _shape(config: "PreTrainedConfig", groups: list[Group], model: "nn.Module") 
         intermediate=_first(config, ("intermediate_size", "ffn_dim", "n_inner"), 4 * width),
         gated=any("gate" in group.name for group in groups if group.kind == "linear"),
         activation=_first(config, ("hidden_act", "activation_function"), "gelu"),
+        norms=sum("*" in g.name and g.kind == "other" and g.extra >= width for g in groups),
         rms=any("RMSNorm" in type(module).__name__ for module in model.modules()),
         head_norms=any(re.search(r"\.(q|k)_norm$", group.name) for group in groups),
         dropout=_first(config, ("resid_pdrop", "dropout", "hidden_dropout"), 0.0),
@@ -187,9 +202,7 @@ def cut(inventory: Inventory, layers: list[int]) -> Inventory:
         raise InputError(f"layers {layers}: name each once, rising, below {depth} (the teacher's)")
     inside = [group for group in inventory.groups if "*" in group.name]
     if any(group.count != depth for group in inside):
-        raise InputError(
-            "the teacher's blocks differ in size: run `dvc repro models` and plan then"
-        )
+        raise InputError("the teacher's blocks differ in size: name a `local` student to plan with")
     kept = [
         group.model_copy(update={"count": len(layers)}) if group in inside else group
         for group in inventory.groups

@@ -6,18 +6,13 @@ activations (`akd.planning.activations`) and the workspace of one operation. GB 
 
 import math
 from dataclasses import dataclass
-from typing import Literal, assert_never
 
-from akd.errors import InputError
 from akd.planning.activations import backward_workspace, saved_per_token
-from akd.planning.inventory import Group, Inventory
+from akd.planning.inventory import Inventory
+from akd.planning.training import adapted, trainable_parameters
 from akd.specs.adapters import Adapter
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-METHODS: tuple["Method", ...] = ("lora", "qlora", "full")
-Method = Literal["lora", "qlora", "full"]
-"""`lora` on weights as loaded, `qlora` on weights in NF4, `full` trains every weight."""
-
 _BLOCK, _OUTER_BLOCK = 64, 256  # Dettmers et al. 2023, section 3: weights, then their scales
 _TABLES = 4 * 16 + 4 * 256 + 4  # both code books and the mean scale, in float32
 _ADAM = 8  # two moments in float32
@@ -68,74 +63,52 @@ def weight_bytes(inventory: Inventory, dtype: str, *, quantised: bool) -> int:
     return packed + (inventory.parameters - matrices) * BYTES["float32"]
 
 
-def adapted(inventory: Inventory, adapter: Adapter) -> list[Group]:
-    """Return the linear layers that an adapter changes.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if adapter.targets == "all-linear":
-        return inventory.linear
-    ends = tuple(f".{target}" for target in adapter.targets)
-    found = [group for group in inventory.linear if f".{group.name}".endswith(ends)]
-    if not found:
-        known = sorted({group.name.rsplit(".", 1)[-1] for group in inventory.linear})
-        raise InputError(
-            f"adapter.targets {adapter.targets}: the student has none of them, name some of "
-            f"{', '.join(known)}"
-        )
-    return found
-
-
-def trainable_parameters(inventory: Inventory, adapter: Adapter) -> int:
-    """Return the parameters of A (r, inputs) and B (outputs, r) of each layer (Hu et al. 2022)."""
-    layers = adapted(inventory, adapter)
-    return sum(group.count * adapter.r * (group.inputs + group.outputs) for group in layers)
-
-
 def footprint(
     inventory: Inventory,
     adapter: Adapter,
-    method: Method,
     *,
+    quantised: bool,
     dtype: str,
     length: int,
     batch: int,
 ) -> Footprint:
     """Return what a training step needs.
 
-    An adapter and its gradients are float32 whatever the dtype (PEFT's `autocast_adapter_dtype`).
-    Full fine-tuning keeps weights and gradients in `dtype` and moments in float32: 12 bytes a
-    parameter in 16 bits, as in table 3 of the paper.
+    What is trained is float32 beside the frozen weights, whatever the dtype, and so are its
+    gradients and moments. `full` and `bitfit` stand beside the weights that they replace, too; of
+    a 16-bit model `full` keeps a rounded copy of all for the backward pass.
 
     Args:
+        quantised: the frozen weights are in NF4, which `full` cannot train.
         dtype: float32, bfloat16 or float16.
         length: tokens of a text, prompt included.
         batch: texts in a step.
     """
-    match method:
-        case "lora" | "qlora":
-            trainable = trainable_parameters(inventory, adapter)
-            extra, gradients = 4 * trainable, 4 * trainable
-        case "full":
-            trainable, extra = inventory.parameters, 0
-            gradients = trainable * BYTES[dtype]
-        case _:
-            assert_never(method)
-    flow = "float32" if method == "qlora" else dtype
-    layers = None if method == "full" else adapted(inventory, adapter)
+    trainable = trainable_parameters(inventory, adapter)
+    full = adapter.kind == "full"
+    flow = BYTES["float32" if quantised else dtype]
+    virtual = adapter.tokens if adapter.kind in ("prompt", "prefix") else 0
+    tokens = (length + virtual) * batch
     saved = saved_per_token(
-        inventory, BYTES[flow], length, adapted=layers, r=adapter.r, dropout=adapter.dropout
+        inventory,
+        flow,
+        length + virtual,
+        layers=inventory.shape.layers - adapter.first_layer,
+        adapted=None if full else adapted(inventory, adapter),
+        r=0 if adapter.kind == "ia3" else adapter.r,
+        dropout=adapter.dropout if adapter.kind in ("lora", "dora", "series") else 0.0,
     )
-    tokens = length * batch
+    rounded = trainable * flow * (full and flow < BYTES["float32"])
+    if adapter.kind == "dora":  # the magnitudes are learnt from both results of a layer
+        saved += sum(
+            2 * BYTES["float32"] * g.count * g.outputs for g in adapted(inventory, adapter)
+        )
     return Footprint(
         trainable=trainable,
-        weights=weight_bytes(inventory, dtype, quantised=method == "qlora"),
-        adapter=extra,
-        gradients=gradients,
+        weights=weight_bytes(inventory, dtype, quantised=quantised),
+        adapter=4 * trainable,
+        gradients=4 * trainable,
         optimizer=_ADAM * trainable,
-        activations=saved * tokens,
-        workspace=backward_workspace(
-            inventory, BYTES[flow], tokens, dequantised=BYTES[dtype] * (method == "qlora")
-        ),
+        activations=saved * tokens + rounded,
+        workspace=backward_workspace(inventory, flow, tokens, dequantised=BYTES[dtype] * quantised),
     )

@@ -1,11 +1,15 @@
 """The plan of a run: what teacher, signals and student will need, before anything is downloaded."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from akd.planning.inventory import Inventory
-from akd.planning.memory import BYTES, METHODS, Footprint, Method, footprint
+from akd.planning.memory import BYTES, Footprint, footprint
 from akd.specs.adapters import Adapter
+
+Method = Literal["adapter", "adapter_nf4", "full"]
+"""The adapter on weights as loaded, the same on weights in NF4, and all weights trained."""
 
 CARDS = (8, 12, 16, 24, 32, 48, 80)
 """Memory of usual GPUs, in GiB."""
@@ -75,7 +79,7 @@ class SignalNeeds:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a pair needs, and which of the methods params.yaml chooses."""
+    """What a pair needs with the adapter of params.yaml, and which method that chooses."""
 
     pair: str
     work: Work
@@ -83,6 +87,7 @@ class Plan:
     signals: SignalNeeds
     student_parameters: int
     student_disk: int
+    adapter: str
     chosen: Method
     methods: dict[Method, Footprint]
 
@@ -105,11 +110,12 @@ def make_plan(
         InputError: if the adapter's targets are not in the student.
     """
     length = work.article_tokens + PROMPT_TOKENS[work.student_prompt]
-    methods = {
-        method: footprint(
-            student, adapter, method, dtype=work.dtype, length=length, batch=work.student_batch
-        )
-        for method in METHODS
+    step = partial(footprint, student, dtype=work.dtype, length=length, batch=work.student_batch)
+    all_weights = adapter.model_copy(update={"kind": "full", "first_layer": 0})
+    methods: dict[Method, Footprint] = {
+        "adapter": step(adapter, quantised=False),
+        **({} if adapter.kind == "full" else {"adapter_nf4": step(adapter, quantised=True)}),
+        "full": step(all_weights, quantised=False),
     }
     return Plan(
         pair=pair,
@@ -118,7 +124,8 @@ def make_plan(
         signals=signal_needs(teacher, work),
         student_parameters=student.parameters,
         student_disk=student.parameters * BYTES[student.shape.dtype],
-        chosen="qlora" if quantised else "lora",
+        adapter=adapter.kind,
+        chosen="adapter_nf4" if quantised else "adapter",
         methods=methods,
     )
 
@@ -162,9 +169,10 @@ def card_for(total: int) -> int | None:
 
 
 def trained_share(plan: Plan, method: Method) -> float:
-    """Return the share of trained parameters among all, the adapter's included."""
+    """Return the share of trained parameters among all; one that replaces another counts once."""
     trained = plan.methods[method].trainable
-    return trained / (trained + (0 if method == "full" else plan.student_parameters))
+    replaces = method == "full" or plan.adapter in ("full", "bitfit")
+    return trained / (plan.student_parameters + (0 if replaces else trained))
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

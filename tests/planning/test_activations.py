@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from akd.planning.activations import saved_per_token
 from akd.planning.inventory import measure
-from akd.planning.memory import adapted
+from akd.planning.training import adapted
 from tests.conftest import adapter_spec, tiny_model
 
 TEXTS, LENGTH, RANK, LAYERS = 2, 50, 4, 6
@@ -47,7 +47,9 @@ def test_the_count_under_an_adapter(family: str, dtype: str, dropout: float) -> 
         plain, LoraConfig(r=RANK, lora_dropout=dropout, target_modules="all-linear")
     ).train()
     size, layers = DTYPES[dtype].itemsize, adapted(inventory, spec)
-    counted = saved_per_token(inventory, size, LENGTH, adapted=layers, r=RANK, dropout=dropout)
+    counted = saved_per_token(
+        inventory, size, LENGTH, layers=LAYERS, adapted=layers, r=RANK, dropout=dropout
+    )
     assert counted * TEXTS * LENGTH == pytest.approx(_saved(model, plain.base_model), rel=0.03)
 
 
@@ -57,6 +59,6 @@ def test_the_count_with_every_weight_trained(family: str, dtype: str) -> None:
     model = _model(family).to(DTYPES[dtype]).train()
     size = DTYPES[dtype].itemsize
     counted = saved_per_token(
-        measure(model.config), size, LENGTH, adapted=None, r=RANK, dropout=0.0
+        measure(model.config), size, LENGTH, layers=LAYERS, adapted=None, r=RANK, dropout=0.0
     )
     assert counted * TEXTS * LENGTH == pytest.approx(_saved(model, model.base_model), rel=0.03)

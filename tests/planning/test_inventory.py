@@ -50,7 +50,7 @@ def test_a_count_is_that_of_the_weights(model: PreTrainedModel) -> None:
     assert inventory.shape.layers == 3
     assert inventory.shape.intermediate == (128 if model.config.model_type == "gpt2" else 64)
     heads = [group.kind for group in inventory.groups if group.name == "lm_head"]
-    assert heads == ["head" if model.config.model_type == "llama" else "tied"]
+    assert heads == ["tied" if model.config.tie_word_embeddings else "head"]
 
 
 def test_a_cut_student_is_counted_as_it_is_cut(model: PreTrainedModel) -> None:

@@ -7,36 +7,12 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from akd.errors import InputError
 from akd.models import adapters
 from akd.models.load import load_model
 from akd.planning.inventory import measure
-from akd.planning.memory import footprint, nf4_bytes, trainable_parameters, weight_bytes
-from akd.specs.adapters import Adapter, Quantization
+from akd.planning.memory import footprint, nf4_bytes, weight_bytes
+from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, adapter_spec, tiny_model
-
-
-def _lora(targets: object = "all-linear", r: int = 4) -> Adapter:
-    return adapter_spec(r=r, targets=targets)
-
-
-@pytest.mark.parametrize("attention_only", [False, True])
-def test_the_trained_parameters_are_those_of_peft(
-    model: PreTrainedModel, tmp_path: Path, attention_only: bool
-) -> None:
-    inside = ["c_attn"] if model.config.model_type == "gpt2" else ["q_proj", "v_proj"]
-    spec = _lora(inside if attention_only else "all-linear")
-    counted = trainable_parameters(measure(model.config), spec)
-    adapters.write_empty(tmp_path)
-    adapted = adapters.attach(model, spec, tmp_path, train=True)
-    assert (counted, measure(model.config).parameters + counted) == adapters.trainable_share(
-        adapted
-    )
-
-
-def test_targets_that_are_not_there_are_refused(llama: PreTrainedModel) -> None:
-    with pytest.raises(InputError, match="name some of down_proj, gate_proj, k_proj"):
-        trainable_parameters(measure(llama.config), _lora(["c_attn"]))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -44,7 +20,7 @@ def test_the_bytes_in_nf4_are_those_of_bitsandbytes(family: str, tmp_path: Path)
     tiny_model(family, width=64).save_pretrained(tmp_path / "base")
     adapters.write_empty(tmp_path / "student")
     model = load_model(tmp_path / "base", Quantization(kind="nf4"))
-    adapters.attach(model, _lora(), tmp_path / "student", train=True)
+    adapters.attach(model, adapter_spec(), tmp_path / "student", train=True)
     held = 0
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -63,22 +39,35 @@ def test_nf4_takes_4_127_bits_a_weight() -> None:
 
 def test_gradients_and_moments_are_those_of_a_step(llama: PreTrainedModel, tmp_path: Path) -> None:
     adapters.write_empty(tmp_path)
-    adapted = adapters.attach(llama.bfloat16(), _lora(), tmp_path, train=True)
+    adapted = adapters.attach(llama.bfloat16(), adapter_spec(), tmp_path, train=True)
     trained = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained)
     tokens = torch.arange(2, 22).reshape(2, 10)
     adapted(input_ids=tokens, labels=tokens).loss.backward()
     optimizer.step()
-    needs = footprint(measure(llama.config), _lora(), "lora", dtype="bfloat16", length=10, batch=2)
+    needs = footprint(
+        measure(llama.config), adapter_spec(), quantised=False, dtype="bfloat16", length=10, batch=2
+    )
     assert needs.adapter == sum(p.nbytes for p in trained)
     assert needs.gradients == sum(p.grad.nbytes for p in trained if p.grad is not None)
     moments = (s[m] for s in optimizer.state.values() for m in ("exp_avg", "exp_avg_sq"))
     assert needs.optimizer == sum(moment.nbytes for moment in moments)
 
 
-def test_all_weights_in_16_bits_take_12_bytes_each(llama: PreTrainedModel) -> None:
-    inventory = measure(llama.config)
-    needs = footprint(inventory, _lora(), "full", dtype="bfloat16", length=10, batch=2)
+def test_blocks_below_the_first_layer_keep_nothing(llama: PreTrainedModel) -> None:
+    inventory, sizes = measure(llama.config), {"dtype": "bfloat16", "length": 10, "batch": 2}
+    low, high = (
+        footprint(inventory, adapter_spec(first_layer=first), quantised=False, **sizes)
+        for first in (0, 2)
+    )
+    assert high.activations == low.activations / 3
+    assert high.trainable == low.trainable / 3
+    assert high.weights == low.weights
+
+
+def test_all_weights_are_trained_in_float32_beside_the_frozen_ones(llama: PreTrainedModel) -> None:
+    inventory, spec = measure(llama.config), adapter_spec(kind="full")
+    needs = footprint(inventory, spec, quantised=False, dtype="bfloat16", length=10, batch=2)
     held = needs.weights + needs.adapter + needs.gradients + needs.optimizer
-    assert held == 12 * inventory.parameters
+    assert held == (2 + 4 + 4 + 8) * inventory.parameters
     assert needs.total == held + needs.activations + needs.workspace

@@ -12,8 +12,15 @@ from typer.testing import CliRunner
 from akd.cli.app import app
 from akd.errors import InputError
 from akd.planning.inventory import measure
-from akd.planning.plan import Work, card_for, signal_needs, teacher_needs
-from tests.conftest import ROOT, tiny_model
+from akd.planning.plan import (
+    Work,
+    card_for,
+    make_plan,
+    signal_needs,
+    teacher_needs,
+    trained_share,
+)
+from tests.conftest import ROOT, adapter_spec, tiny_model
 
 WORK = Work(
     dtype="bfloat16",
@@ -44,20 +51,30 @@ def test_values_of_the_pair_of_the_paper() -> None:
     assert made["teacher"]["parameters"] == 13_015_864_320
     assert made["teacher"]["weights"] == 26_031_728_640
     assert made["student_parameters"] == 6_738_415_616
-    assert made["chosen"] == "lora"
-    full, qlora = made["methods"]["full"], made["methods"]["qlora"]
+    assert made["chosen"] == "adapter"
+    full, qlora = made["methods"]["full"], made["methods"]["adapter_nf4"]
     assert full["fits_gpu_gib"] is None
     assert full["trainable_share"] == 1
-    assert made["methods"]["lora"]["trainable"] == qlora["trainable"] == 39_976_960
+    assert made["methods"]["adapter"]["trainable"] == qlora["trainable"] == 39_976_960
     packed = 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
     rest = (6_738_415_616 - packed) * 4
     assert qlora["weights"] - rest == pytest.approx(packed * 4.127 / 8, rel=1e-3)
 
 
+def test_all_weights_are_not_planned_in_nf4() -> None:
+    inventory = measure(tiny_model("llama").config)
+    full = make_plan("p", inventory, inventory, WORK, adapter_spec(kind="full"), quantised=False)
+    assert set(full.methods) == {"adapter", "full"}
+    assert trained_share(full, "adapter") == 1
+    some = make_plan("p", inventory, inventory, WORK, adapter_spec(), quantised=True)
+    assert some.chosen in some.methods
+    assert 0 < trained_share(some, some.chosen) < 0.2
+
+
 def test_a_newcomer_reads_what_fits() -> None:
     text = " ".join(_plan("--pair", "gpt2", "--dtype", "float32").split())
     assert "124,439,808" in text
-    assert "distill with params.yaml as it is (LoRA) needs" in text
+    assert "distill with params.yaml as it is (lora) needs" in text
     assert "fits a card of 8 GB" in text
 
 
