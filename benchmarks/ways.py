@@ -16,7 +16,7 @@ from akd.models.truncation import excerpts, truncated
 from akd.params import Params
 from akd.prompts.template import Prompt, label_tokens, render, render_text
 from akd.records import Scores
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.transformers import transformers_teacher
 
 MODEL = Path("data/models/teacher")
 

@@ -1,8 +1,11 @@
-"""The teacher's prompt by hand: look at its search, try one of your own, pin it."""
+"""The teacher's prompt by hand: look at its search, try one of your own, pin it.
+
+What brings torch is imported by the command that needs it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,18 +17,14 @@ from akd import params
 from akd.errors import InputError
 from akd.io import read_json_lines
 from akd.params import Params
-from akd.prompts import store
-from akd.prompts.adapt import material_of
-from akd.prompts.material import read_shots, read_unlabelled
-from akd.prompts.measure import Material, Measured, measure
-from akd.prompts.pin import changed, pin_of, pinned_prompt, read_pin, write_pins
-from akd.prompts.template import Prompt
 from akd.specs.prompts import Pin
 from akd.task import Task, load_task
-from akd.teacher.asked import asked
-from akd.teacher.engine import open_engine
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+if TYPE_CHECKING:
+    from akd.prompts.measure import Material, Measured
+    from akd.prompts.template import Prompt
+
+app = typer.Typer(no_args_is_help=True, help=__doc__.partition("\n")[0])
 
 _PARAMS = Path("params.yaml")
 _Folder = Annotated[Path, typer.Option(help="What the prompt stage wrote.")]
@@ -36,6 +35,9 @@ _PROMPT = Path("data/prompt")
 @app.command(epilog="Example: akd prompt show")
 def show(folder: _Folder = _PROMPT) -> None:
     """Print the tree of the search: each prompt under the one that it was made of."""
+    from akd.prompts import store
+    from akd.prompts.template import Prompt
+
     rows = _tree(folder)
     best = store.load(folder).prompt
     branches: dict[int, Tree] = {-1: Tree(f"prompts of {folder}, by their score in nats")}
@@ -69,6 +71,9 @@ def attempt(
 
     What you do not name is taken from the adapted prompt, or from the one of --from-tree.
     """
+    from akd.prompts import store
+    from akd.prompts.pin import changed
+
     given = {
         "instruction": _plain(instruction),
         "words": None if words is None else [word.strip() for word in words.split(",")],
@@ -100,6 +105,8 @@ def pin(
 
     What the file does not name is taken from the adapted prompt, or from the one of --from-tree.
     """
+    from akd.prompts.pin import pinned_prompt, write_pins
+
     if file is None and from_tree is None:
         raise InputError("akd prompt pin: name a file, or a prompt of the tree (`--from-tree 3`)")
     settings, found = params.load(_PARAMS), _pin(file, from_tree, folder)
@@ -112,6 +119,8 @@ def pin(
 @app.command(epilog="Example: akd prompt unpin")
 def unpin() -> None:
     """Take the prompt of the current task out of params.yaml; `dvc repro` then searches one."""
+    from akd.prompts.pin import write_pins
+
     settings = params.load(_PARAMS)
     if settings.task not in settings.prompt.pins:
         raise InputError(f"task {settings.task} has no pinned prompt in {_PARAMS}: pin one first")
@@ -129,6 +138,10 @@ def _tree(folder: Path) -> list[dict[str, Any]]:
 
 def _pin(file: Path | None, from_tree: int | None, folder: Path) -> Pin:
     """Return the parts of a prompt: of the file, then of the tree or of the adapted prompt."""
+    from akd.prompts import store
+    from akd.prompts.pin import pin_of, read_pin
+    from akd.prompts.template import Prompt
+
     if from_tree is None:
         base = pin_of(store.load(folder).prompt)
     else:
@@ -155,8 +168,13 @@ def _plain(text: str | None) -> str | None:
     return None if text is None else text.replace("\\n", "\n")
 
 
-def _measured(settings: Params, mine: Pin, winner: Prompt) -> dict[str, Measured]:
+def _measured(settings: Params, mine: Pin, winner: "Prompt") -> "dict[str, Measured]":
     """Return how the adapted prompt and another one do on the same articles."""
+    from akd.prompts.measure import measure
+    from akd.prompts.pin import pinned_prompt
+    from akd.teacher.asked import asked
+    from akd.teacher.engine import open_engine
+
     task, material = _material(settings)
     label = settings.label
     engine = open_engine(
@@ -174,7 +192,10 @@ def _measured(settings: Params, mine: Pin, winner: Prompt) -> dict[str, Measured
     }
 
 
-def _material(settings: Params) -> tuple[Task, Material]:
+def _material(settings: Params) -> "tuple[Task, Material]":
+    from akd.prompts.adapt import material_of
+    from akd.prompts.material import read_shots, read_unlabelled
+
     folder = Path("data/tasks") / settings.task
     task = load_task(folder / "task.yaml")
     shots = read_shots(

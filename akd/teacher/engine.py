@@ -16,15 +16,16 @@ from akd.errors import InputError
 from akd.io import file_hashes
 from akd.models.continuation import filled_rows
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
-from akd.models.scoring import TextScorer, context_of
+from akd.models.scoring import context_of
 from akd.models.synonyms import nearest_words
 from akd.models.truncation import check_room, excerpts
-from akd.prompts.template import Prompt, label_paths, render, tells_apart, tells_apart_in_full
+from akd.prompts.template import Prompt, render, tells_apart, tells_apart_in_full
 from akd.records import Scores
 from akd.specs.adapters import Quantization
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
 from akd.teacher.ledger import Ledger
 from akd.teacher.store import Store, open_store, score_all
+from akd.teacher.transformers import transformers_teacher
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
 
 _CODE = 1  # raise it with any change of code after which a text gets other scores
@@ -231,30 +232,3 @@ def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:
 
 def _forms(tokenizer: PreTrainedTokenizerBase) -> Sequence[bool]:
     return (False,) if tokenizer.chat_template is None else (False, True)
-
-
-def transformers_teacher(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    prompt: Prompt,
-    text_tokens: int,
-    batch_size: int,
-    layers: Sequence[int],
-) -> Teacher:
-    """Return the engine that scores with a local model; see `TextScorer` for the arguments.
-
-    Raises:
-        InputError: if the prompt does not fit the tokenizer or the context.
-    """
-    before, after = render(prompt, tokenizer)
-    return TextScorer(
-        model,
-        tokenizer,
-        before=before,
-        after=after,
-        labels=label_paths(prompt, tokenizer),
-        text_tokens=text_tokens,
-        batch_size=batch_size,
-        layers=layers,
-    )

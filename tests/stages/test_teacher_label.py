@@ -22,8 +22,8 @@ from akd.prompts import store
 from akd.prompts.calibration import Calibrator
 from akd.prompts.store import AdaptedPrompt
 from akd.records import FILTERED
-from akd.teacher.engine import transformers_teacher
 from akd.teacher.folder import read_hidden, read_mean_states, read_rationales
+from akd.teacher.transformers import transformers_teacher
 from akd.teacher.verification import first_fault
 from stages import teacher_label
 from tests.conftest import (

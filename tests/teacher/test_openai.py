@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from akd.models.scoring import TextScorer
 from akd.prompts.template import label_tokens
 from akd.teacher.answers import label_scores
-from akd.teacher.engine import transformers_teacher
+from akd.teacher.transformers import transformers_teacher
 from tests.conftest import SENTENCES
 from tests.teacher.completion_server import (
     PLAIN,

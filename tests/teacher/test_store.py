@@ -16,8 +16,9 @@ from akd.models.load import load_teacher
 from akd.records import Scores
 from akd.specs.engines import TransformersEngine
 from akd.teacher import engine
-from akd.teacher.engine import Teacher, open_engine, transformers_teacher
+from akd.teacher.engine import Teacher, open_engine
 from akd.teacher.store import Store, score_all
+from akd.teacher.transformers import transformers_teacher
 from tests.conftest import PROMPT, SENTENCES, tiny_model
 
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]

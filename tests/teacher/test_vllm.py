@@ -18,7 +18,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from akd.errors import InputError
 from akd.models.load import load_teacher
 from akd.specs.engines import VllmEngine
-from akd.teacher.engine import open_engine, transformers_teacher
+from akd.teacher.engine import open_engine
+from akd.teacher.transformers import transformers_teacher
 from akd.teacher.vllm import VllmTeacher, load_vllm
 from tests.conftest import PROMPT, SENTENCES, tiny_model
 
