@@ -15,6 +15,7 @@ from akd.distill.curriculum import Floats, Ints
 from akd.distill.losses.classes import group_logits
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
+from akd.errors import InputError
 from akd.models.batching import forward_all
 from akd.models.student import (
     READOUT,
@@ -97,8 +98,17 @@ class Pupil:
         return torch.from_numpy(found).to(self.language_model.device)
 
     def head(self) -> Head:
-        """Return the output embeddings of the student, without rows that stand for no token."""
+        """Return the output embeddings of the student, without rows that stand for no token.
+
+        Raises:
+            InputError: if the model bounds its logits, which losses on words do not.
+        """
         base = cast(PreTrainedModel, self.language_model.get_base_model())
+        if getattr(base.config, "final_logit_softcapping", None) is not None:
+            raise InputError(
+                f"{type(base).__name__} bounds its logits, which no loss on words follows: leave "
+                "next_token out of `distill.phases`, or choose another student"
+            )
         head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
         return head_of(cast(nn.Linear, head), len(self._tokenizer))
 

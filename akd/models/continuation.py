@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
+from transformers.cache_utils import DynamicCache
 
 from akd.models.batching import pad_right
 from akd.models.load import device
@@ -26,17 +26,19 @@ class Prefix:
         self._model = model
         self._length = len(before)
         self._pad_token = pad_token
-        self._cache: Cache | None = None
+        self._cache: DynamicCache | None = None
         if before:
             with torch.inference_mode():
                 tokens = torch.tensor([list(before)], device=model.device)
-                self._cache = model.base_model(tokens, use_cache=True).past_key_values
+                read = model.base_model(tokens, past_key_values=DynamicCache(), use_cache=True)
+                self._cache = read.past_key_values
 
     def read(self, sequences: Sequence[Sequence[int]], width: int) -> "Passage":
         """Read the tokens of some texts, padded on the right to `width`, in one forward pass."""
         tokens, lengths = pad_right(sequences, self._pad_token, width)
-        cache = copy.deepcopy(self._cache)
-        if cache is not None:
+        # One that keeps every position, also where the model's own forgets what left its window.
+        cache = DynamicCache() if self._cache is None else copy.deepcopy(self._cache)
+        if self._cache is not None:
             cache.batch_repeat_interleave(len(sequences))
         output = self._model.base_model(
             tokens.to(self._model.device), past_key_values=cache, use_cache=True
@@ -61,7 +63,7 @@ class Passage:
     def __init__(
         self,
         model: PreTrainedModel,
-        cache: Cache,
+        cache: DynamicCache,
         hidden: torch.Tensor,
         lengths: torch.Tensor,
         before: int,
@@ -82,27 +84,45 @@ class Passage:
             after: numbers of the earlier steps whose tokens stand between text and token, in
                 their order; the others are not seen, so that several branches share one reading.
         """
-        seen = torch.zeros(
-            (len(self._ends), self._cache.get_seq_length() + 1),
-            dtype=torch.bool,
-            device=self._ends.device,
-        )
-        seen[:, : self._read] = torch.arange(self._read, device=seen.device) < self._ends[:, None]
-        seen[:, [*(self._read + step for step in after), -1]] = True
-        # Four axes and not two: the library leaves out a mask of two that hides nothing, so that
-        # a text's company would choose the kernel.
-        dtype = self.hidden.dtype
-        hide = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-        hide.masked_fill_(~seen, torch.finfo(dtype).min)
+        place = self._ends + len(after)
         output = self._model.base_model(
             tokens[:, None].to(self._model.device),
-            attention_mask=hide[:, None, None],
-            position_ids=(self._ends + len(after))[:, None],
+            attention_mask=self._masks(after, place),
+            position_ids=place[:, None],
             past_key_values=self._cache,
             use_cache=True,
         )
         states: torch.Tensor = output.last_hidden_state[:, 0]
         return states
+
+    def _masks(
+        self, after: Sequence[int], place: torch.Tensor
+    ) -> torch.Tensor | dict[str, torch.Tensor]:
+        """Return what the token at `place` sees; by kind of layer where some have a window."""
+        columns = [*(self._read + step for step in after), -1]
+        shape = (len(place), self._cache.get_seq_length() + 1)
+        seen = torch.zeros(shape, dtype=torch.bool, device=place.device)
+        seen[:, : self._read] = torch.arange(self._read, device=place.device) < self._ends[:, None]
+        seen[:, columns] = True
+        if "sliding_attention" not in (getattr(self._model.config, "layer_types", None) or []):
+            return self._hiding(~seen)
+        places = torch.arange(shape[1], device=place.device).repeat(len(place), 1)
+        places[:, columns] = self._ends[:, None] + torch.arange(len(columns), device=place.device)
+        near = place[:, None] - places < self._model.config.sliding_window
+        return {
+            "full_attention": self._hiding(~seen),
+            "sliding_attention": self._hiding(~(seen & near)),
+        }
+
+    def _hiding(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return an additive mask that hides these positions (batch, positions).
+
+        It has four axes and not two: the library leaves out a mask of two that hides nothing, so
+        that a text's company would choose the kernel.
+        """
+        dtype = self.hidden.dtype
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+        return mask.masked_fill_(hidden, torch.finfo(dtype).min)[:, None, None]
 
 
 def filled_rows(batch_size: int) -> int | None:

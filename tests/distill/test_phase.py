@@ -14,7 +14,7 @@ from akd.distill.phase import PhaseResult, summary
 from akd.errors import InputError
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models.scoring import TextScorer
-from akd.prompts.template import render
+from akd.prompts.template import label_paths, render
 from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, PROMPT, adapter_spec, tiny_model
 from tests.distill.tiny_phase import READING, TEXTS, TRUTH, lessons, phase_of, run_tiny, settings_of
@@ -69,7 +69,8 @@ def test_every_adapter_learns_from_phase_to_phase(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     # The label words of a random OPT hardly depend on virtual tokens; a LLaMA has no biases.
-    family = "llama" if (kind, readout) == ("prompt", "label_words") else "opt"
+    words = readout == "label_words" and kind in ("prompt", "prefix")
+    family = "llama" if words else "opt"
 
     def run(name: str, start: str) -> PhaseResult:
         return run_tiny(
@@ -107,7 +108,7 @@ def test_a_teacher_of_another_shape_teaches(
     before, after = render(PROMPT, tokenizer)
     scorer = TextScorer(
         teacher, tokenizer, before=before, after=after,
-        label_tokens=READING.label_tokens(tokenizer), text_tokens=12, batch_size=4, layers=[],
+        labels=label_paths(PROMPT, tokenizer), text_tokens=12, batch_size=4, layers=[],
     )  # fmt: skip
     scores = scorer.score(TEXTS).log_probabilities.astype(np.float64)
     centered = 4 * (scores - scores.mean(axis=0))

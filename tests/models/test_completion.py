@@ -29,7 +29,7 @@ def test_a_random_model_writes_lists_and_repeats_them_under_its_seed(
     comma = tokenizer(",", add_special_tokens=False).input_ids[0]
 
     def like_commas(_head: nn.Module, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
-        return logits + 8.0 * torch.nn.functional.one_hot(torch.tensor(comma), logits.shape[-1])
+        return logits + 9.0 * torch.nn.functional.one_hot(torch.tensor(comma), logits.shape[-1])
 
     model.get_output_embeddings().register_forward_hook(like_commas)
     first, again = (_complete(model, tokenizer, 1) for _ in range(2))

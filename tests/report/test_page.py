@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from akd import cli
+from akd.cli import app
 from akd.errors import InputError
 from akd.io import write_json, write_text
 from akd.report.load import load
@@ -199,7 +199,7 @@ def test_the_command_writes_the_page(project: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "argv", ["akd", "report", "--project", str(project),
                                       "--out", str(project / "out" / "run.html")])  # fmt: skip
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 0
     assert (project / "out" / "run.html").read_text().startswith("<!doctype html>")
 
@@ -210,7 +210,7 @@ def test_without_metrics_the_command_ends_with_one_sentence(
     monkeypatch.setattr(sys, "argv", ["akd", "report", "--project", str(tmp_path),
                                       "--out", str(tmp_path / "run.html")])  # fmt: skip
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     expected = f"error: {tmp_path / 'metrics'} holds no metrics yet: run `dvc repro` first\n"
     assert capsys.readouterr().err == expected

@@ -68,7 +68,8 @@ class CompletionServer(ThreadingHTTPServer):
         tokens = self.tokenizer(text, add_special_tokens=False).input_ids
         with self.lock, torch.inference_mode():
             logits = self.model(torch.tensor([tokens])).logits[0, -1].float()
-        top = logits.log_softmax(-1).topk(count)
+        words = logits[: len(self.tokenizer)]  # the others are padding
+        top = words.log_softmax(-1).topk(min(count, len(words)))
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         return len(tokens), [(self.tokenizer.decode([token]), value) for token, value in pairs]
 
