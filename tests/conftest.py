@@ -60,6 +60,12 @@ PROMPT = Prompt(
 )
 
 
+@pytest.fixture(autouse=True)
+def resume_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep finished work (`.akd`) of a test from every other one."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level BPE trained on a few sentences, with a chat template."""
