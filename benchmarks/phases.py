@@ -1,6 +1,5 @@
 """All phases of a student outside DVC, from what the stages before have written."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +62,3 @@ def gold_of(settings: Params) -> tuple[pl.DataFrame, Ints]:
         load_examples(task / "gold.jsonl", names), DATA / "clean", settings.clean.max_characters
     )
     return table, np.array([names.index(label) for label in table["label"]])
-
-
-def changed(settings: Params, changes: Mapping[str, object]) -> Params:
-    """Return settings with some top-level keys replaced and checked anew."""
-    return Params.model_validate({**settings.model_dump(), **changes})

@@ -1,0 +1,128 @@
+"""The students of each method on the same signals: AKD, its ablations, and other methods.
+
+Takes signals, articles and models of the last `dvc repro` of a task. Every method sees the same
+documents as often; `kd` trains all weights on hard labels and a divergence (half each), `hard`
+learns the teacher's labels without its doubts, `cpt` next tokens alone and then the closed-form
+readout.
+
+    python -m benchmarks.distill --task bbc-topics --seeds 1 --articles 1000
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from akd import params
+from akd.distill.lessons import Lessons, read_lessons
+from akd.evaluate.metrics import Floats, Ints, accuracy
+from akd.params import Params
+from akd.teacher.folder import read_hidden
+from benchmarks.clone import write_result
+from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
+
+FULL_RATE = 0.1  # all weights at the rate of an adapter forget what they know
+
+Change = Callable[[dict[str, Any]], None]
+"""Changes settings, as plain values, in place."""
+
+
+def _losses(**weights: float) -> Change:
+    def change(settings: dict[str, Any]) -> None:
+        for phase in settings["distill"]["phases"].values():
+            phase["losses"] = weights
+
+    return change
+
+
+def _one_phase(settings: dict[str, Any]) -> None:
+    """Let the last phase learn alone, for as many documents as all phases see."""
+    distill = settings["distill"]
+    phases = distill["phases"].values()
+    seen = sum(p["epochs"] * (p["articles"][1] - p["articles"][0]) for p in phases)
+    last = {**distill["phases"][distill["final"]], "init_from": "student", "epochs": round(seen)}
+    distill["phases"] = {distill["final"]: last}
+
+
+def _kd(settings: dict[str, Any]) -> None:
+    _one_phase(settings)
+    _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
+    settings["adapter"]["kind"] = "full"
+    settings["optimizer"]["learning_rate"] *= FULL_RATE
+
+
+def _cpt(settings: dict[str, Any]) -> None:
+    _one_phase(settings)
+    _losses(next_token=1.0)(settings)
+
+
+def _distill(**values: Any) -> Change:
+    return lambda settings: settings["distill"].update(values)
+
+
+def _sampling(kind: str) -> Change:
+    return lambda settings: settings["distill"]["sampling"].update(kind=kind)
+
+
+METHODS: dict[str, Change] = {
+    "akd": lambda _settings: None,
+    "kd": _kd,
+    "hard": _losses(hard_cross_entropy=1.0),
+    "cpt": _cpt,
+}
+ABLATIONS: dict[str, Change] = {
+    "random_order": _distill(difficulty="random"),
+    "one_phase": _one_phase,
+    "uniform": _sampling("uniform"),
+    "proportional": _sampling("proportional"),
+    "ddk": _sampling("ddk"),
+    "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),
+    "same_prompt": _distill(student_prompt="same"),
+}
+
+
+def main(
+    task: Annotated[str, typer.Option(help="Of the last `dvc repro`.")] = "bbc-topics",
+    seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1,
+    articles: Annotated[int, typer.Option(help="Lessons, at most.")] = 1000,
+    only: Annotated[str, typer.Option(help="Names of methods, with commas; none means all.")] = "",
+    ablations: Annotated[bool, typer.Option(help="Ablations instead of methods.")] = False,
+) -> None:
+    """Write benchmarks/results/distill-<task>.json, or ablations-<task>.json."""
+    settings = params.load().model_copy(update={"task": task})
+    gold, labels = gold_of(settings)
+    known = ABLATIONS if ablations else METHODS
+    rows: dict[str, Any] = {}
+    for name in only.split(",") if only else known:
+        found = [
+            _run(_changed(settings, known[name], seed), gold["text"].to_list(), labels, articles)
+            for seed in range(settings.seed, settings.seed + seeds)
+        ]
+        rows[name] = {"accuracy": round(float(np.mean(found)), 4), "runs": found}
+        print(name, rows[name], flush=True)
+    command = f"python -m benchmarks.distill --task {task} --seeds {seeds} --articles {articles}"
+    name = f"{'ablations' if ablations else 'distill'}-{task}"
+    result = {"n": len(labels), "articles": articles, "rows": rows}
+    write_result(name, f"{command}{' --ablations' if ablations else ''}", result)
+
+
+def _changed(settings: Params, change: Change, seed: int) -> Params:
+    values = settings.model_dump()
+    change(values)
+    return Params.model_validate({**values, "seed": seed})
+
+
+def _run(settings: Params, texts: list[str], labels: Ints, articles: int) -> float:
+    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    hidden = read_hidden(DATA / "signals")[:articles]
+    with tempfile.TemporaryDirectory() as scratch:
+        run_phases(settings, Lessons(table, hidden), Path(scratch))
+        found: Floats = taught_probabilities(settings, Path(scratch), texts)
+    return round(accuracy(labels, found), 4)
+
+
+if __name__ == "__main__":
+    typer.run(main)
