@@ -99,6 +99,11 @@ class Task(_Frozen):
         return self
 
     @property
+    def reason_cue(self) -> str:
+        """Return what stands before a reason; empty where the task asks for none."""
+        return "" if self.prompt.rationale is None else self.prompt.rationale.cue
+
+    @property
     def label_names(self) -> list[str]:
         """The label names, in the order that every class axis of the project has."""
         return [label.name for label in self.labels]

@@ -69,7 +69,7 @@ def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:
         lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
         try:
             start = time.perf_counter()
-            results = run_phases(settings, Lessons(lessons, states=None), folder)
+            results = run_phases(settings, Lessons(lessons, states=None, rationales=None), folder)
             seconds = time.perf_counter() - start
         except InputError as error:
             return {"refused": str(error)}

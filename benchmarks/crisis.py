@@ -105,7 +105,7 @@ def _student(
     taught = lessons_of(lessons, frame)
     texts = table["text"].to_list()
     with tempfile.TemporaryDirectory() as scratch:
-        run_phases(settings, Lessons(taught, states=None), Path(scratch))
+        run_phases(settings, Lessons(taught, states=None, rationales=None), Path(scratch))
         found = taught_probabilities(settings, Path(scratch), texts)
     labels = [task.label_names.index(label) for label in taught["label"]]
     tfidf = tfidf_probabilities(taught["text"].to_list(), labels, texts, len(task.labels))

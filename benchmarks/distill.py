@@ -119,7 +119,7 @@ def _run(settings: Params, texts: list[str], labels: Ints, articles: int) -> flo
     table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
     hidden = read_hidden(DATA / "signals")[:articles]
     with tempfile.TemporaryDirectory() as scratch:
-        run_phases(settings, Lessons(table, hidden), Path(scratch))
+        run_phases(settings, Lessons(table, hidden, None), Path(scratch))
         found: Floats = taught_probabilities(settings, Path(scratch), texts)
     return round(accuracy(labels, found), 4)
 

@@ -36,6 +36,7 @@ def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, Ph
             settings.distill,
             reading=reading,
             coarse_groups=task.coarse_groups,
+            reason_cue=task.reason_cue,
             adapter=settings.adapter,
             optimizer=settings.optimizer,
             start=folder / phase.init_from,

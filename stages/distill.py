@@ -35,6 +35,7 @@ def main(
         settings.distill,
         reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
         coarse_groups=goal.coarse_groups,
+        reason_cue=goal.reason_cue,
         adapter=settings.adapter,
         optimizer=settings.optimizer,
         start=start,

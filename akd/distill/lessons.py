@@ -11,7 +11,7 @@ from akd.errors import InputError
 from akd.io import read_table
 from akd.records import FILTERED, SIGNAL
 from akd.specs.distillation import Phase
-from akd.teacher.folder import read_hidden, read_manifest
+from akd.teacher.folder import read_hidden, read_manifest, read_rationales
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class Lessons:
         table: id, text, domain, language and the columns of `records.SIGNAL`, one row an article.
         states: decision states of the teacher (n, width) in the order of the table; None where no
             loss asks for them.
+        rationales: reasons of some articles (`records.RATIONALE`); None where no loss asks.
     """
 
     table: pl.DataFrame
     states: torch.Tensor | None
+    rationales: pl.DataFrame | None
 
 
 def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[str]) -> Lessons:
@@ -48,7 +50,11 @@ def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[st
             f"{signals} holds {len(strange)} articles that {filtered} does not ({strange[0]}): "
             "run `dvc repro teacher-label`"
         )
-    return Lessons(table, read_hidden(signals) if "hidden" in phase.losses else None)
+    return Lessons(
+        table,
+        states=read_hidden(signals) if "hidden" in phase.losses else None,
+        rationales=read_rationales(signals) if "rationale" in phase.losses else None,
+    )
 
 
 def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:

@@ -16,11 +16,18 @@ from akd.distill.losses.classes import (
     soft_cross_entropy,
 )
 from akd.distill.losses.hidden import fit_projection, gram_distance, projected_distance
-from akd.distill.losses.tokens import next_token
+from akd.distill.losses.tokens import next_token, top_k_kl
 from akd.distill.losses.vocabulary import Head
 from akd.distill.trainer import Batch, Loss, Term
 from akd.models.student import StudentOutput
-from akd.specs.distillation import HiddenParams, KlParams, LossName, LossParams, Phase
+from akd.specs.distillation import (
+    HiddenParams,
+    KlParams,
+    LossName,
+    LossParams,
+    Phase,
+    RationaleParams,
+)
 
 ClassLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From class logits (batch, labels) and the teacher's distribution to a scalar."""
@@ -60,6 +67,8 @@ def objective(
                 return _of_states(losses.hidden, states)
             case "next_token":
                 return _of_words(head())
+            case "rationale":
+                return _of_reasons(losses.rationale, head())
             case _:
                 assert_never(name)
 
@@ -107,3 +116,22 @@ def _of_words(head: Head) -> Loss:
         return next_token(output.hidden, batch["tokens"], places < batch["lengths"][:, None], head)
 
     return found
+
+
+def _of_reasons(spec: RationaleParams, head: Head) -> Loss:
+    match spec.kind:
+        case "text":
+            return lambda output, batch: next_token(
+                output.hidden, batch["tokens"], batch["reason"], head
+            )
+        case "top_k":
+            return lambda output, batch: top_k_kl(
+                output.hidden,
+                batch["top_tokens"],
+                batch["top_log_probabilities"],
+                batch["tail_mass"],
+                batch["reason"],
+                head,
+            )
+        case _:
+            assert_never(spec.kind)

@@ -19,6 +19,7 @@ from akd.distill.lessons import Lessons, domains
 from akd.distill.objective import objective
 from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
+from akd.distill.reasons import reasons_of
 from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import Term, train
 from akd.io import replacing
@@ -53,6 +54,7 @@ def run_phase(
     *,
     reading: Reading,
     coarse_groups: Sequence[int],
+    reason_cue: str,
     adapter: Adapter,
     optimizer: OptimizerParams,
     start: Path,
@@ -65,6 +67,7 @@ def run_phase(
     Args:
         settings: what all phases share.
         coarse_groups: for each label its group in the simpler task.
+        reason_cue: stands between a label word and the teacher's reason.
         checkpoints: where an interrupted phase goes on; it is removed when the phase is done.
 
     Raises:
@@ -80,11 +83,12 @@ def run_phase(
     goal = goal_of(lessons.table, coarse_groups if phase.targets == "coarse" else None)
     if settings.readout == "pooled":
         pupil.begin_reading(start, goal.probabilities)
+    reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
     progress = Progress()
     plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
     effective = train(
         pupil.classifier().train(),
-        dataset_of(pupil.sequences, goal.targets, lessons.states),
+        dataset_of(pupil.sequences, goal.targets, lessons.states, reasons),
         _objective(phase, settings.losses, pupil, goal, lessons.states),
         plan.sampler,
         progress,

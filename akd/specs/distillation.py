@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability
 
-LossName = Literal["soft_cross_entropy", "hard_cross_entropy", "kl", "hidden", "next_token"]
+LossName = Literal[
+    "soft_cross_entropy", "hard_cross_entropy", "kl", "hidden", "next_token", "rationale"
+]
 CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
 """Those that teach the readout of classes; after a phase without them it is fitted anew."""
 Difficulty = Literal["entropy", "margin", "length", "student_loss", "reciprocal_rank", "random"]
@@ -47,11 +49,18 @@ class HiddenParams(Frozen):
     distance: Literal["cosine", "mse"]
 
 
+class RationaleParams(Frozen):
+    """Loss `rationale`: the teacher's words, or its most probable ones and the exact rest."""
+
+    kind: Literal["text", "top_k"]
+
+
 class LossParams(Frozen):
     """The settings of the losses; their weights stand in the phases."""
 
     kl: KlParams
     hidden: HiddenParams
+    rationale: RationaleParams
 
 
 class SamplingParams(Frozen):

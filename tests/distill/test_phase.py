@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors import safe_open
@@ -15,6 +16,7 @@ from akd.errors import InputError
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models.scoring import TextScorer
 from akd.prompts.template import label_paths, render
+from akd.records import RATIONALE
 from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, PROMPT, adapter_spec, tiny_model
 from tests.distill.tiny_phase import READING, TEXTS, TRUTH, lessons, phase_of, run_tiny, settings_of
@@ -184,6 +186,7 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
 ) -> None:
     states = torch.randn(3, 48, generator=torch.Generator().manual_seed(1)).half()[TRUTH]
     losses = {"kl": settings_of().losses.kl, "hidden": {"kind": kind, "distance": "mse"}}
+    losses |= {"rationale": {"kind": "text"}}
     settings = settings_of(losses=losses)
     phase = phase_of(losses={"hidden": 1.0})
     curve = run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings, states=states).curve
@@ -227,3 +230,61 @@ def test_difficulty_by_the_student_and_by_chance_run_through(
 ) -> None:
     phase, settings = phase_of(articles=(0.0, 0.5), epochs=1), settings_of(difficulty=kind)
     assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 4
+
+
+def _rationales(tokenizer: PreTrainedTokenizerFast, count: int) -> pl.DataFrame:
+    """Return a reason of the first articles, of which the teacher is nearly sure."""
+    tokens = tokenizer(" people left their homes.", add_special_tokens=False).input_ids
+    rows = {
+        "id": [f"n{n:03d}" for n in range(count)],
+        "text": [tokenizer.decode(tokens)] * count,
+        "tokens": [tokens] * count,
+        "top_tokens": [[[token, 7] for token in tokens]] * count,
+        "top_log_probabilities": [[[-0.05, -4.0]] * len(tokens)] * count,
+        "tail_mass": [[0.03] * len(tokens)] * count,
+    }
+    return pl.DataFrame(rows, schema=RATIONALE)
+
+
+@pytest.mark.parametrize("kind", ["text", "top_k"])
+def test_a_student_learns_to_give_the_reasons_that_some_articles_have(
+    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    spec = {**settings_of().losses.model_dump(), "rationale": {"kind": kind}}
+    phase = phase_of(losses={"soft_cross_entropy": 0.5, "rationale": 0.5})
+    curve = run_tiny(
+        tmp_path,
+        tokenizer,
+        "phase",
+        phase,
+        settings=settings_of(losses=spec),
+        rationales=_rationales(tokenizer, 5),
+    ).curve
+    assert curve["rationale"][-2:].mean() < 0.3 * curve["rationale"][0]
+    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
+
+
+def test_reasons_of_another_tokenizer_are_refused_before_training(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    foreign = _rationales(tokenizer, 2).with_columns(text=pl.lit("Something else."))
+    with pytest.raises(InputError, match="n000 is of another tokenizer than the student's"):
+        run_tiny(
+            tmp_path, tokenizer, "phase", phase_of(losses={"rationale": 1.0}), rationales=foreign
+        )
+    assert not (tmp_path / "phase").exists()
+
+
+def test_a_reason_for_which_there_is_no_room_is_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    long = replace(READING, text_tokens=238)
+    with pytest.raises(InputError, match="leaves no room for 238"):
+        run_tiny(
+            tmp_path,
+            tokenizer,
+            "phase",
+            phase_of(losses={"rationale": 1.0}),
+            reading=long,
+            rationales=_rationales(tokenizer, 2),
+        )

@@ -103,6 +103,7 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
         "losses": {
             "kl": {"direction": "forward", "beta": 0.5, "skew": 0.1},
             "hidden": {"kind": "projection", "distance": "cosine"},
+            "rationale": {"kind": "text"},
         },
         "final": "phase",
         "phases": {"phase": phase_of().model_dump()},
@@ -122,6 +123,7 @@ def run_tiny(
     reading: Reading = READING,
     table: pl.DataFrame | None = None,
     states: torch.Tensor | None = None,
+    rationales: pl.DataFrame | None = None,
     adapter: Adapter = LORA,
     optimizer: Mapping[str, object] | None = None,
 ) -> PhaseResult:
@@ -132,11 +134,12 @@ def run_tiny(
     return run_phase(
         student,
         tokenizer,
-        Lessons(lessons() if table is None else table, states),
+        Lessons(lessons() if table is None else table, states, rationales),
         phase,
         settings or settings_of(),
         reading=reading,
         coarse_groups=[0, 0, 1],
+        reason_cue="\nReason:",
         adapter=adapter,
         optimizer=ADAMW.model_copy(update=dict(optimizer or {})),
         start=folder / start,

@@ -1,0 +1,83 @@
+"""Reasons: what the student is to say behind the decision position, after the teacher's label."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from akd.distill.lessons import Lessons
+from akd.errors import InputError
+from akd.models.truncation import check_room
+from akd.prompts.reading import Reading
+
+
+@dataclass(frozen=True)
+class Reason:
+    """The tokens behind the decision position of one article, and what the teacher said of them.
+
+    Attributes:
+        tokens: label word, cue and reason.
+        start: where in them the reason begins.
+        top_tokens: for each token of the reason the teacher's most probable ones (reason, k).
+        top_log_probabilities: theirs (reason, k), in nats.
+        tail_mass: for each token the probability of all others (reason,).
+    """
+
+    tokens: list[int]
+    start: int
+    top_tokens: list[list[int]]
+    top_log_probabilities: list[list[float]]
+    tail_mass: list[float]
+
+
+def reasons_of(
+    lessons: Lessons,
+    reading: Reading,
+    cue: str,
+    tokenizer: PreTrainedTokenizerBase,
+    context: int | None,
+) -> list[Reason | None] | None:
+    """Return the reason of each article, None where it has none; None where no loss asks for any.
+
+    Args:
+        lessons: articles, and what the teacher wrote of some.
+        reading: how the student reads an article.
+        cue: stands between label word and reason.
+        tokenizer: of the student.
+        context: how many tokens the student can read; None where they have no end.
+
+    Raises:
+        InputError: if the student has another tokenizer than the teacher, or no room for a reason.
+    """
+    if lessons.rationales is None:
+        return None
+    before, after = reading.around(tokenizer)
+    written = {row["id"]: row for row in lessons.rationales.iter_rows(named=True)}
+    words = dict(zip(reading.labels, reading.prompt.words, strict=True))
+    found: list[Reason | None] = []
+    for key, label in lessons.table.select("id", "label").rows():
+        row = written.get(key)
+        found.append(None if row is None else _reason(row, words[label], cue, tokenizer))
+    longest = max((len(reason.tokens) for reason in found if reason is not None), default=0)
+    check_room(before, reading.text_tokens, after + longest, context)
+    return found
+
+
+def _reason(row: dict[str, Any], word: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> Reason:
+    if str(tokenizer.decode(row["tokens"])).strip() != row["text"].strip():
+        raise InputError(
+            f"the reason of {row['id']} is of another tokenizer than the student's: leave "
+            "`rationale` out of `distill.phases`, or choose a student of the teacher's family"
+        )
+    forced = [
+        token
+        for part in (f" {word}", cue)
+        for token in tokenizer(part, add_special_tokens=False).input_ids
+    ]
+    return Reason(
+        tokens=[*forced, *row["tokens"]],
+        start=len(forced),
+        top_tokens=row["top_tokens"],
+        top_log_probabilities=row["top_log_probabilities"],
+        tail_mass=row["tail_mass"],
+    )
