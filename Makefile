@@ -19,6 +19,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 repro: setup
 	dvc repro
 	dvc plots show
+	akd report
 	akd results
 
 test: setup
