@@ -25,7 +25,7 @@ from akd.distill.trainer import Term, train
 from akd.io import replacing
 from akd.models import adapters
 from akd.models.scoring import context_of
-from akd.models.student import save_readout
+from akd.models.student import LabelWordStudent, PooledStudent, save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
 from akd.specs.adapters import Adapter
@@ -87,7 +87,7 @@ def run_phase(
     progress = Progress()
     plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
     effective = train(
-        pupil.classifier().train(),
+        _learner(pupil, optimizer),
         dataset_of(pupil.sequences, goal.targets, lessons.states, reasons),
         _objective(phase, settings.losses, pupil, goal, lessons.states),
         plan.sampler,
@@ -155,6 +155,13 @@ def _objective(
         states=lambda: (pupil.states(), cast(torch.Tensor, states)),
         head=pupil.head,
     )
+
+
+def _learner(pupil: Pupil, optimizer: OptimizerParams) -> LabelWordStudent | PooledStudent:
+    if optimizer.gradient_checkpointing:
+        base = cast(PreTrainedModel, pupil.language_model.get_base_model())
+        base.gradient_checkpointing_enable({"use_reentrant": False})
+    return pupil.classifier().train()
 
 
 def _save(pupil: Pupil, reading: Reading, out: Path) -> None:

@@ -150,7 +150,8 @@ def train(
     )
     last = last_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
-    return type(cast(Any, trainer.optimizer).optimizer).__name__
+    used = cast(Any, trainer.optimizer).optimizer
+    return f"{'paged ' if getattr(used, 'is_paged', False) else ''}{type(used).__name__}"
 
 
 def _arguments(

@@ -18,6 +18,7 @@ class OptimizerParams(Frozen):
     """AdamW and its schedule, the same in every phase.
 
     `paged_adamw` keeps its states in pages that leave a full GPU (QLoRA); on a CPU it is plain.
+    `gradient_checkpointing` computes activations again in the backward pass: less memory.
     """
 
     kind: Literal["adamw", "paged_adamw"]

@@ -288,3 +288,25 @@ def test_a_reason_for_which_there_is_no_room_is_refused(
             reading=long,
             rationales=_rationales(tokenizer, 2),
         )
+
+
+def test_gradient_checkpointing_computes_again_and_learns_the_same(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    passes: dict[bool, list[int]] = {False: [], True: []}
+    for again in (False, True):
+        model, count = tiny_model("llama"), iter(range(10**6))
+        model.model.layers[0].mlp.register_forward_hook(
+            lambda *_, count=count: next(count) and None
+        )
+        run_tiny(
+            tmp_path,
+            tokenizer,
+            f"again-{again}",
+            phase_of(epochs=2),
+            model=model,
+            optimizer={"gradient_checkpointing": again},
+        )
+    assert len(passes[True]) == len(passes[False]) + 4  # steps
+    plain, twice = (_predict(tmp_path, tokenizer, f"again-{again}") for again in (False, True))
+    np.testing.assert_allclose(plain, twice, atol=1e-4)
