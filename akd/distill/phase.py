@@ -160,7 +160,7 @@ def _objective(
 def _learner(pupil: Pupil, optimizer: OptimizerParams) -> LabelWordStudent | PooledStudent:
     if optimizer.gradient_checkpointing:
         base = cast(PreTrainedModel, pupil.language_model.get_base_model())
-        base.gradient_checkpointing_enable({"use_reentrant": False})
+        base.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
     return pupil.classifier().train()
 
 
