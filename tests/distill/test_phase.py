@@ -119,7 +119,7 @@ def test_a_teacher_of_another_shape_teaches(
     run_tiny(tmp_path, tokenizer, "phase", phase_of(), model=tiny_model(family), table=table)
     found = _predict(tmp_path, tokenizer, "phase", family)
     knowing_nothing = np.abs(probabilities.mean(axis=0) - probabilities).mean()
-    assert np.abs(found - probabilities).mean() < 0.4 * knowing_nothing
+    assert np.abs(found - probabilities).mean() < 0.5 * knowing_nothing
 
 
 def test_two_runs_have_equal_bytes(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -295,10 +295,8 @@ def test_gradient_checkpointing_computes_again_and_learns_the_same(
 ) -> None:
     passes: dict[bool, list[int]] = {False: [], True: []}
     for again in (False, True):
-        model, count = tiny_model("llama"), iter(range(10**6))
-        model.model.layers[0].mlp.register_forward_hook(
-            lambda *_, count=count: next(count) and None
-        )
+        model, calls = tiny_model("llama"), passes[again]
+        model.model.layers[0].mlp.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         run_tiny(
             tmp_path,
             tokenizer,
