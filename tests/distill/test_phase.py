@@ -296,7 +296,8 @@ def test_gradient_checkpointing_computes_again_and_learns_the_same(
     passes: dict[bool, list[int]] = {False: [], True: []}
     for again in (False, True):
         model, calls = tiny_model("llama"), passes[again]
-        model.model.layers[0].mlp.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        block = model.model.layers[0].self_attn
+        block.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
         run_tiny(
             tmp_path,
             tokenizer,
