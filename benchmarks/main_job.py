@@ -2,8 +2,8 @@
 
     python -m benchmarks.main_job
 
-Runs in a fresh clone with `--force` and without the run cache, so that every stage does its work, and
-then brings dvc.lock and metrics/ into the project: what is committed there is what was timed.
+Runs in a fresh clone with `--force` and without the run cache, so that every stage does its work,
+and then brings dvc.lock and metrics/ into the project: what is committed there is what was timed.
 """
 
 import resource
