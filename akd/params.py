@@ -57,21 +57,22 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _engine_knows_what_the_calibration_reads(self) -> Self:
-        engine, calibration = self.label.engine.kind, self.prompt.calibration.kind
-        if engine != "transformers" and calibration in ("shots_probe", "auto"):
+        engine, calibration = self.label.engine.kind, self.prompt.calibration
+        if engine != "transformers" and calibration.reads_states:
             raise ValueError(
-                f"calibration {calibration!r} reads hidden states, and the engine {engine!r} gives "
-                "none: choose `prompt.calibration.kind: batch`"
+                f"calibration {calibration.kind!r} reads hidden states, and the engine {engine!r} "
+                "gives none: choose `prompt.calibration.kind: batch`"
             )
         return self
 
     @model_validator(mode="after")
     def _states_are_there(self) -> Self:
-        kind = self.prompt.calibration.kind
-        if self.label.states == "all" and kind not in ("shots_probe", "auto"):
+        calibration = self.prompt.calibration
+        if self.label.states == "all" and not calibration.reads_states:
             raise ValueError(
-                f"`label.states: all` keeps the states that the calibration reads, and {kind!r} "
-                "reads none: choose `label.states: decision`, or the calibration auto"
+                "`label.states: all` keeps the states that the calibration reads, and "
+                f"{calibration.kind!r} reads none: choose `label.states: decision`, or the "
+                "calibration auto"
             )
         return self
 

@@ -27,7 +27,6 @@ from akd.records import Scores
 from akd.task import load_held_out, load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
-from akd.teacher.store import score_all
 from benchmarks.clone import write_result
 from benchmarks.phases import DATA, run_phases, taught_probabilities
 
@@ -76,9 +75,7 @@ def _scores(texts: list[str]) -> Scores:
         text_tokens=label.article_tokens,
         batch_size=label.batch_size,
     )
-    teacher = engine.build(adapted.prompt, adapted.layers)
-    scores = engine.store(adapted.prompt, adapted.layers)
-    return score_all(teacher.score, texts, scores, label.shard_articles)
+    return engine.score(adapted.prompt, texts, adapted.layers)
 
 
 def _draw(gold: Ints, english: NDArray[np.bool_], seed: int) -> Ints:

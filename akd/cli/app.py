@@ -205,7 +205,7 @@ def plan(
 def _work(settings: params.Params, dtype: DType) -> Work:
     """Return what a run with these parameters asks of its models."""
     calibration = settings.prompt.calibration
-    probes = len(calibration.layers) if calibration.kind in ("shots_probe", "auto") else 0
+    probes = len(calibration.layers) if calibration.reads_states else 0
     return Work(
         dtype=dtype.value,
         engine=settings.label.engine.kind,

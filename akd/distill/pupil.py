@@ -107,7 +107,7 @@ class Pupil:
         if getattr(base.config, "final_logit_softcapping", None) is not None:
             raise InputError(
                 f"{type(base).__name__} bounds its logits, which no loss on words follows: leave "
-                "next_token out of `distill.phases`, or choose another student"
+                "next_token and rationale out of `distill.phases`, or choose another student"
             )
         head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
         return head_of(cast(nn.Linear, head), len(self._tokenizer))

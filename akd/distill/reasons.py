@@ -9,6 +9,7 @@ from akd.distill.lessons import Lessons
 from akd.errors import InputError
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading
+from akd.prompts.template import told_tokens
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,7 @@ def _reason(row: dict[str, Any], word: str, cue: str, tokenizer: PreTrainedToken
             f"the reason of {row['id']} is of another tokenizer than the student's: leave "
             "`rationale` out of `distill.phases`, or choose a student of the teacher's family"
         )
-    forced = [
-        token
-        for part in (f" {word}", cue)
-        for token in tokenizer(part, add_special_tokens=False).input_ids
-    ]
+    forced = told_tokens(word, cue, tokenizer)
     return Reason(
         tokens=[*forced, *row["tokens"]],
         start=len(forced),

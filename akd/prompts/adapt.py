@@ -28,9 +28,6 @@ from akd.task import PromptSeeds, Task
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
 """From a prompt, texts and block numbers to scores with the states of those blocks."""
 
-PROBING = ("shots_probe", "auto")
-"""The calibrations that read hidden states."""
-
 _SEED_AND_PIN = 2  # prompts that are measured where nothing is searched
 
 
@@ -60,7 +57,7 @@ class Asked:
 
     def layers_of(self, calibration: Calibration) -> list[int]:
         """Return the 1-based numbers of the blocks whose states a calibration reads, rising."""
-        if calibration.kind not in PROBING:
+        if not calibration.reads_states:
             return []
         return sorted({depth_to_layer(depth, self.layers) for depth in calibration.layers})
 
@@ -128,7 +125,7 @@ def adapt(
             pinned prompt does not suit the task.
     """
     calibration, labels = settings.calibration, len(task.labels)
-    if calibration.kind in PROBING and not shots:
+    if calibration.reads_states and not shots:
         raise InputError(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"

@@ -119,6 +119,12 @@ def tells_apart(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> boo
     return len(set(_first_tokens(words, tokenizer))) == len(words)
 
 
+def told_tokens(word: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return a label word as an answer, and the cue of its reason: what a reason goes on from."""
+    after: list[int] = tokenizer(cue, add_special_tokens=False).input_ids
+    return [*_all_tokens([word], tokenizer)[0], *after]
+
+
 def _first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [tokens[0] for tokens in _all_tokens(words, tokenizer)]
 

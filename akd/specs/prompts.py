@@ -30,6 +30,11 @@ class Calibration(Frozen):
     weights: list[NotNegative] = Field(min_length=1)
     temperature: PositiveFloat
 
+    @property
+    def reads_states(self) -> bool:
+        """Return whether it reads the teacher's hidden states, and needs shots."""
+        return self.kind in ("shots_probe", "auto")
+
 
 class Pin(Frozen):
     """A prompt that a person has chosen: the parts of a `Prompt`, its shots by their numbers."""

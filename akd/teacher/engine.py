@@ -138,7 +138,6 @@ def _open_transformers(
             layers=layers,
         )
 
-    @cache  # it reads all weights
     def decides() -> dict[str, Any]:
         return {
             **_local("transformers", folder, text_tokens),

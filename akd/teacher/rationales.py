@@ -16,7 +16,7 @@ from akd.corpus.sampling import sample
 from akd.errors import InputError
 from akd.models.writing import SentenceWriter
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import render
+from akd.prompts.template import render, told_tokens
 from akd.records import RATIONALE, Written
 from akd.specs.labels import RationaleParams
 from akd.task import RationaleSeeds, Task
@@ -85,8 +85,9 @@ class Explainer:
         self._engine, self._labels, self._spec = engine, list(adapted.labels), spec
         self._shard_articles = shard_articles
         before, cue = render(self._prompt, engine.tokenizer)
-        ends = [(*cue, *self._tokens(f" {word}")) for word in self._prompt.words]
-        self._after = [[*end, *self._tokens(seeds.cue)] for end in ends]
+        self._after = [
+            [*cue, *told_tokens(word, seeds.cue, engine.tokenizer)] for word in self._prompt.words
+        ]
         self._writer = SentenceWriter(
             model,
             engine.tokenizer,
@@ -97,10 +98,6 @@ class Explainer:
             top=spec.top,
             batch_size=batch_size,
         )
-
-    def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._engine.tokenizer(text, add_special_tokens=False).input_ids
-        return tokens
 
     def explain(self, signals: pl.DataFrame, texts: Sequence[str]) -> Rationales:
         """Return reasons of the same articles whenever their ids are the same.
