@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import rankdata
 
 from akd.specs.distillation import Difficulty
@@ -13,6 +14,7 @@ from akd.specs.distillation import Difficulty
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
+_SMALLEST = 1e-12  # a stored probability of 0 has a logarithm too
 _RANK_OFFSET = 60  # the constant of reciprocal rank fusion (Cormack et al. 2009)
 
 
@@ -71,9 +73,9 @@ class Goal:
     """What a phase learns of all articles.
 
     Attributes:
-        probabilities: of the teacher (n, labels).
+        probabilities: of the teacher, sharpened (n, labels).
         groups: for each label its group, in the simpler task; None where labels are learnt.
-        targets: the teacher's distribution over groups or labels (n, targets).
+        targets: the same over groups or labels (n, targets).
     """
 
     probabilities: Floats
@@ -81,9 +83,17 @@ class Goal:
     targets: Floats
 
 
-def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None) -> Goal:
-    """Return the goal of a phase on these lessons, of groups of labels or (None) of labels."""
-    probabilities = np.array(lessons["probabilities"].to_list())
+def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: float) -> Goal:
+    """Return the goal of a phase on these lessons.
+
+    Args:
+        groups: for each label its group; None where labels are learnt.
+        temperature: of the teacher's distribution alone, y ~ p^(1/T) (Berthelot et al. 2019,
+            MixMatch, eq. 7). Below 1 it is sharpened: a small student that cannot follow each of
+            the teacher's doubts averages over them, and is as sure in the end as the teacher was.
+    """
+    told = np.array(lessons["probabilities"].to_list())
+    probabilities = np.asarray(softmax(np.log(told.clip(_SMALLEST)) / temperature, axis=1))
     targets = probabilities if groups is None else group_probabilities(probabilities, groups)
     return Goal(probabilities, groups, targets)
 

@@ -80,7 +80,8 @@ def run_phase(
     set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, adapter, start, train=True)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
-    goal = goal_of(lessons.table, coarse_groups if phase.targets == "coarse" else None)
+    groups = coarse_groups if phase.targets == "coarse" else None
+    goal = goal_of(lessons.table, groups, settings.target_temperature)
     if settings.readout == "pooled":
         pupil.begin_reading(start, goal.probabilities)
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))

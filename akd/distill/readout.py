@@ -3,30 +3,50 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import cross_val_predict
 
 from akd.models.student import Readout
 
+Floats = NDArray[np.float64]
+
 STRENGTHS = tuple(float(10**power) for power in np.arange(0, 5.5, 0.5))
-_SMALLEST = 1e-3  # differences between smaller probabilities are the teacher's noise
+_FOLDS = 5
+_LOGARITHMS = (-5.0, 10.0)  # of the factor
 
 
-def fit_readout(states: NDArray[np.float32], probabilities: NDArray[np.float64]) -> Readout:
-    """Return the readout whose logits are nearest to the teacher's log-probabilities.
+def fit_readout(states: NDArray[np.float32], probabilities: Floats) -> Readout:
+    """Return the readout that least squares finds: from states to the teacher's probabilities.
 
-    A ridge regression (Hoerl and Kennard 1970) on standardised states; its strength is chosen by
-    generalised cross-validation. Training starts from what the states already tell, instead of
-    from the arbitrary logits of an untrained student.
+    A ridge regression (Hoerl and Kennard 1970) of the probabilities on standardised states, its
+    strength chosen by generalised cross-validation; then one factor makes logits of what it
+    predicts, under which left-out articles have the lowest cross-entropy (Guo et al. 2017).
+    Between probabilities no error is larger than 1; between their logarithms the largest ones
+    would be those of labels that the teacher rules out anyway. Training starts from what the
+    states already tell, instead of from the arbitrary logits of an untrained student.
 
     Args:
         states: mean states of the student (n, width).
         probabilities: of the teacher (n, labels).
     """
     center, spread = states.mean(axis=0), states.std(axis=0) + 1e-6
-    logits = np.log(probabilities.clip(_SMALLEST))
-    ridge = RidgeCV(alphas=STRENGTHS).fit(
-        (states - center) / spread, logits - logits.mean(axis=1, keepdims=True)
-    )
+    inputs = (states - center) / spread
+    ridge = RidgeCV(alphas=STRENGTHS).fit(inputs, probabilities)
+    factor = _factor(inputs, probabilities, ridge.alpha_)
     root = np.sqrt(states.shape[1])
-    arrays = (center, spread * root, ridge.coef_ * root, ridge.intercept_)
+    arrays = (center, spread * root, factor * ridge.coef_ * root, factor * ridge.intercept_)
     return Readout(*(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays))
+
+
+def _factor(inputs: NDArray[np.float32], probabilities: Floats, strength: float) -> float:
+    """Return the factor on predictions, by articles that were left out when they were made."""
+    folds = min(_FOLDS, len(inputs))
+    predicted = cross_val_predict(Ridge(alpha=strength), inputs, probabilities, cv=folds)
+
+    def cross_entropy(logarithm: float) -> float:
+        logits = np.exp(logarithm) * predicted
+        return float(-(probabilities * log_softmax(logits, axis=1)).sum(axis=1).mean())
+
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=_LOGARITHMS, method="bounded").x))

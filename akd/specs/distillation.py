@@ -100,10 +100,15 @@ class Phase(Frozen):
 
 
 class DistillParams(Frozen):
-    """The phases, from simple to complex."""
+    """The phases, from simple to complex, and what they share.
+
+    `target_temperature` is of the teacher's distribution alone, before any phase: below 1 the
+    teacher is sharpened. The `temperature` of a phase softens teacher and student alike.
+    """
 
     student_prompt: Literal["bare", "same"]
     readout: Literal["pooled", "label_words"]
+    target_temperature: PositiveFloat
     difficulty: Difficulty
     sampling: SamplingParams
     losses: LossParams

@@ -91,6 +91,7 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
     """Return what phases share, with changes."""
     settings = {
         "student_prompt": "bare",
+        "target_temperature": 0.5,
         "readout": "pooled",
         "difficulty": "entropy",
         "sampling": {
