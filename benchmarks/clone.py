@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +20,20 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 @contextmanager
-def fresh_clone(*, shared_cache: bool) -> Iterator[Path]:
-    """Give a clone without outputs; with `shared_cache` it reuses what the project has computed."""
+def fresh_clone(*, shared_cache: bool, kept_scores: bool = False) -> Iterator[Path]:
+    """Give a clone without outputs.
+
+    Args:
+        shared_cache: it takes over what the project has computed of the same inputs.
+        kept_scores: it knows what the project's teacher has said.
+    """
     with TemporaryDirectory() as scratch:
         clone = Path(scratch) / "akd"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         if shared_cache:
             run(clone, ["dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache")])
+        if kept_scores and (ROOT / ".akd").is_dir():
+            shutil.copytree(ROOT / ".akd", clone / ".akd")
         yield clone
 
 

@@ -22,7 +22,7 @@ REGIMES = {
 def main() -> None:
     """Run both regimes and write benchmarks/results/topics.json."""
     result: dict[str, Any] = {"seed": 42, "changes": {}}
-    with fresh_clone(shared_cache=True) as clone:
+    with fresh_clone(shared_cache=True, kept_scores=True) as clone:
         for regime, changes in REGIMES.items():
             report = experiment(clone, [*COMMON, *changes])
             result["changes"][regime] = [*COMMON, *changes]
