@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import rankdata
+from scipy.stats import entropy, rankdata
 
 from akd.specs.distillation import Difficulty
 
@@ -19,17 +19,24 @@ _RANK_OFFSET = 60  # the constant of reciprocal rank fusion (Cormack et al. 2009
 
 
 def difficulty(
-    kind: Difficulty, lessons: pl.DataFrame, student_losses: Callable[[], Floats], seed: int
+    kind: Difficulty,
+    lessons: pl.DataFrame,
+    targets: Floats,
+    student_losses: Callable[[], Floats],
+    seed: int,
 ) -> Floats:
     """Return how hard each article is (n,); what is hard comes late.
 
     Args:
         kind: `entropy`, `margin` and `length` are of the teacher's signals and of the text;
             `student_loss` is what the student gets wrong before the phase, in nats;
-            `reciprocal_rank` fuses the ranks of entropy and student loss ([POCL]); `random` is the
-            ablation: the same number of articles, whichever.
+            `disagreement` is that without the teacher's own doubts, KL(teacher || student): where
+            both are sure of different labels a small teacher often errs; `reciprocal_rank` fuses the ranks of entropy and student loss
+            ([POCL]); `random` is the ablation: the same number of articles, whichever.
         lessons: articles with signals, in id order.
-        student_losses: computes the losses (n,), and is only called by the kinds that need them.
+        targets: what the phase teaches of each (n, targets).
+        student_losses: computes the cross-entropies (n,) with the targets, and is only called by
+            the kinds that need them.
         seed: of `random`.
     """
     match kind:
@@ -41,6 +48,8 @@ def difficulty(
             return lessons["text"].str.len_chars().to_numpy().astype(np.float64)
         case "student_loss":
             return student_losses()
+        case "disagreement":
+            return student_losses() - np.asarray(entropy(targets, axis=1))
         case "reciprocal_rank":
             ranks = (rankdata(lessons["entropy"].to_numpy()), rankdata(student_losses()))
             return np.asarray(-sum(1.0 / (_RANK_OFFSET + rank) for rank in ranks))

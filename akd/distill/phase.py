@@ -132,7 +132,7 @@ def _plan(
         return pupil.cross_entropies(goal.targets, goal.groups, rows)
 
     every = np.arange(table.height)
-    hardness = difficulty(settings.difficulty, table, lambda: losses(every), seed)
+    hardness = difficulty(settings.difficulty, table, goal.targets, lambda: losses(every), seed)
     return schedule(
         settings.sampling,
         bucket(hardness, table["id"].to_list(), *phase.articles),

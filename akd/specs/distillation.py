@@ -11,7 +11,9 @@ LossName = Literal[
 ]
 CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
 """Those that teach the readout of classes; after a phase without them it is fitted anew."""
-Difficulty = Literal["entropy", "margin", "length", "student_loss", "reciprocal_rank", "random"]
+Difficulty = Literal[
+    "entropy", "margin", "length", "student_loss", "disagreement", "reciprocal_rank", "random"
+]
 
 
 class OptimizerParams(Frozen):

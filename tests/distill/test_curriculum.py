@@ -15,6 +15,7 @@ TABLE = pl.DataFrame(
         "margin": [0.9, 0.2, 0.1, 0.8],
     }
 )
+TARGETS = np.array([[0.95, 0.05], [1.0, 0.0], [0.95, 0.05], [1.0, 0.0]])  # doubts: 0.2 and 0 nats
 LOSSES = np.array([0.4, 0.1, 0.3, 0.2])
 
 
@@ -25,17 +26,18 @@ LOSSES = np.array([0.4, 0.1, 0.3, 0.2])
         ("margin", "dacb"),
         ("length", "cabd"),
         ("student_loss", "cabd"),
+        ("disagreement", "cbad"),
     ],
 )
 def test_hardness_orders_the_articles(kind: Difficulty, easiest_first: str) -> None:
-    hardness = difficulty(kind, TABLE, lambda: LOSSES, seed=1)
+    hardness = difficulty(kind, TABLE, TARGETS, lambda: LOSSES, seed=1)
     ids = TABLE["id"].to_list()
     found = [set(TABLE["id"].gather(bucket(hardness, ids, 0, n / 4))) for n in (1, 2, 3, 4)]
     assert found == [set(easiest_first[:n]) for n in (1, 2, 3, 4)]
 
 
 def test_reciprocal_rank_fuses_both_ranks() -> None:
-    hardness = difficulty("reciprocal_rank", TABLE, lambda: LOSSES, seed=1)
+    hardness = difficulty("reciprocal_rank", TABLE, TARGETS, lambda: LOSSES, seed=1)
     # ranks by entropy (1, 4, 2.5, 2.5) and by student loss (4, 1, 3, 2)
     expected = [-(1 / 61 + 1 / 64), -(1 / 64 + 1 / 61), -(1 / 62.5 + 1 / 63), -(1 / 62.5 + 1 / 62)]
     np.testing.assert_allclose(hardness, expected)
@@ -46,7 +48,7 @@ def test_random_takes_as_many_whatever_their_entropy_and_the_seed_decides() -> N
     table = pl.DataFrame({"id": ids, "entropy": np.linspace(0, 1, 200)})
 
     def drawn(seed: int) -> list[int]:
-        hardness = difficulty("random", table, lambda: np.zeros(200), seed)
+        hardness = difficulty("random", table, np.ones((200, 1)), lambda: np.zeros(200), seed)
         return bucket(hardness, ids, 0.0, 0.5).tolist()
 
     assert len(drawn(1)) == 100
@@ -58,9 +60,9 @@ def test_a_student_is_only_asked_where_its_losses_count() -> None:
     def asked() -> np.ndarray:
         raise AssertionError("the student was asked")
 
-    difficulty("entropy", TABLE, asked, seed=1)
+    difficulty("entropy", TABLE, TARGETS, asked, seed=1)
     with pytest.raises(AssertionError, match="was asked"):
-        difficulty("student_loss", TABLE, asked, seed=1)
+        difficulty("student_loss", TABLE, TARGETS, asked, seed=1)
 
 
 def test_buckets_from_zero_are_cumulative_and_others_disjoint() -> None:
