@@ -3,7 +3,9 @@
 Takes signals, articles and models of the last `dvc repro` of a task. Every method sees the same
 documents as often; `kd` trains all weights on hard labels and a divergence (half each), `hard`
 learns the teacher's labels without its doubts, `cpt` next tokens alone and then the closed-form
-readout.
+readout; `ted` learns the teacher's distribution and its task-filtered states, which must be stored
+(`dvc exp run -S label.states=all`); `minillm` learns from what it writes itself, weighed by the
+teacher, which is loaded, and then the closed-form readout.
 
     python -m benchmarks.distill --task bbc-topics --seeds 1 --articles 1000
 """
@@ -17,7 +19,8 @@ import numpy as np
 import typer
 
 from akd import params
-from akd.distill.lessons import Lessons, read_lessons
+from akd.console import guard
+from akd.distill.lessons import Lessons, read_blocks, read_lessons
 from akd.evaluate.metrics import Floats, Ints, accuracy
 from akd.params import Params
 from akd.teacher.folder import read_hidden
@@ -59,6 +62,16 @@ def _cpt(settings: dict[str, Any]) -> None:
     _losses(next_token=1.0)(settings)
 
 
+def _ted(settings: dict[str, Any]) -> None:
+    _one_phase(settings)
+    _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
+
+
+def _minillm(settings: dict[str, Any]) -> None:
+    _one_phase(settings)
+    _losses(minillm=1.0)(settings)
+
+
 def _distill(**values: Any) -> Change:
     return lambda settings: settings["distill"].update(values)
 
@@ -72,6 +85,8 @@ METHODS: dict[str, Change] = {
     "kd": _kd,
     "hard": _losses(hard_cross_entropy=1.0),
     "cpt": _cpt,
+    "ted": _ted,
+    "minillm": _minillm,
 }
 ABLATIONS: dict[str, Change] = {
     "random_order": _distill(difficulty="random"),
@@ -95,10 +110,15 @@ def main(
     settings = params.load().model_copy(update={"task": task})
     gold, labels = gold_of(settings)
     known = ABLATIONS if ablations else METHODS
+    chosen = {name: known[name] for name in (only.split(",") if only else known)}
+    lessons = {
+        name: _lessons(_changed(settings, change, settings.seed), articles)
+        for name, change in chosen.items()
+    }
     rows: dict[str, Any] = {}
-    for name in only.split(",") if only else known:
+    for name, change in chosen.items():
         found = [
-            _run(_changed(settings, known[name], seed), gold["text"].to_list(), labels, articles)
+            _run(_changed(settings, change, seed), lessons[name], gold["text"].to_list(), labels)
             for seed in range(settings.seed, settings.seed + seeds)
         ]
         rows[name] = {"accuracy": round(float(np.mean(found)), 4), "runs": found}
@@ -115,14 +135,22 @@ def _changed(settings: Params, change: Change, seed: int) -> Params:
     return Params.model_validate({**values, "seed": seed})
 
 
-def _run(settings: Params, texts: list[str], labels: Ints, articles: int) -> float:
-    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
-    hidden = read_hidden(DATA / "signals")[:articles]
+def _lessons(settings: Params, articles: int) -> Lessons:
+    """Read what the losses of all phases ask for; what is not stored is refused before any run."""
+    signals, blocks = DATA / "signals", None
+    if any("ted" in phase.losses for phase in settings.distill.phases.values()):
+        found = read_blocks(signals)
+        blocks = found._replace(means=found.means[:articles])
+    table = read_lessons(DATA / "filtered", signals).head(articles)
+    return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
+
+
+def _run(settings: Params, lessons: Lessons, texts: list[str], labels: Ints) -> float:
     with tempfile.TemporaryDirectory() as scratch:
-        run_phases(settings, Lessons(table, hidden, None), Path(scratch))
+        run_phases(settings, lessons, Path(scratch))
         found: Floats = taught_probabilities(settings, Path(scratch), texts)
     return round(accuracy(labels, found), 4)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    guard(lambda: typer.run(main))

@@ -145,7 +145,15 @@ def _store(prompt: Prompt, settings: Params, texts: Sequence[str], task: Task) -
         flat = Calibrator(np.zeros(len(task.labels)), 1.0, [], 1.0)
         frame, hidden = signals(ids, scores, flat, task.label_names)
         folder = Path(scratch) / "signals"
-        write_signals(folder, frame, hidden, labels=task.label_names, fingerprint=store.fingerprint)
+        write_signals(
+            folder,
+            frame,
+            hidden,
+            labels=task.label_names,
+            blocks=0,
+            model=store.fingerprint,
+            fingerprint=store.fingerprint,
+        )
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
         "resume_overhead": round((whole - seconds) / seconds, 5),

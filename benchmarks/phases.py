@@ -7,6 +7,7 @@ import polars as pl
 
 from akd.corpus.examples import with_texts
 from akd.distill.lessons import Lessons
+from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import PhaseResult, run_phase
 from akd.evaluate.metrics import Floats, Ints
 from akd.evaluate.predict import load_student, student_probabilities
@@ -18,6 +19,7 @@ from akd.task import load_examples, load_task
 
 DATA = Path("data")
 STUDENT = DATA / "models" / "student"
+TEACHER = DATA / "models" / "teacher"
 
 
 def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, PhaseResult]:
@@ -37,6 +39,7 @@ def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, Ph
             reading=reading,
             coarse_groups=task.coarse_groups,
             reason_cue=task.reason_cue,
+            teacher=teacher_for(phase, TEACHER, DATA / "signals", DATA / "prompt", settings.label),
             adapter=settings.adapter,
             optimizer=settings.optimizer,
             start=folder / phase.init_from,

@@ -1,4 +1,4 @@
-"""distill: one phase of distillation from stored signals; no teacher is loaded."""
+"""distill: one phase of distillation from stored signals; only the loss minillm loads a teacher."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from accelerate import PartialState
 from akd import console, params
 from akd.console import PathOption
 from akd.distill.lessons import lessons_for
+from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import run_phase, summary
 from akd.distill.progress import checkpoints_folder
 from akd.io import write_csv, write_json
@@ -21,8 +22,8 @@ _DECIDES = {"seed", "adapter", "quantization", "optimizer", "distill", "label"}
 def main(
     phase: Annotated[str, typer.Option()],
     task: PathOption, filtered: PathOption, signals: PathOption, prompt: PathOption,
-    student: PathOption, start: PathOption, out: PathOption, metrics: PathOption,
-    plot: PathOption, domains: PathOption,
+    student: PathOption, teacher: PathOption, start: PathOption, out: PathOption,
+    metrics: PathOption, plot: PathOption, domains: PathOption,
 ) -> None:  # fmt: skip
     """Train the named phase from the adapter in `start`."""
     settings, goal = params.load(), load_task(task)
@@ -36,6 +37,7 @@ def main(
         reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
         coarse_groups=goal.coarse_groups,
         reason_cue=goal.reason_cue,
+        teacher=teacher_for(spec, teacher, signals, prompt, settings.label),
         adapter=settings.adapter,
         optimizer=settings.optimizer,
         start=start,

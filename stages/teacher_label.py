@@ -8,7 +8,7 @@ from akd.prompts import store as prompts
 from akd.records import FILTERED
 from akd.task import load_task
 from akd.teacher.engine import open_engine
-from akd.teacher.folder import describe, write_signals
+from akd.teacher.folder import describe, model_fingerprint, write_signals
 from akd.teacher.label import half, signals
 from akd.teacher.rationales import open_explainer
 from akd.teacher.store import score_all
@@ -48,6 +48,8 @@ def main(
         frame,
         hidden,
         labels=adapted.labels,
+        blocks=engine.layers,
+        model=model_fingerprint(engine.decides()["model"]),
         fingerprint=store.fingerprint,
         means=(half(scores.states), list(adapted.layers)) if label.states == "all" else None,
         rationales=None if reasons is None else reasons.table,

@@ -20,6 +20,7 @@ def dataset_of(
     targets: NDArray[Any],
     states: torch.Tensor | None,
     reasons: Sequence[Reason | None] | None,
+    filtered: torch.Tensor | None = None,
 ) -> Dataset:
     """Return one row for each article.
 
@@ -28,6 +29,7 @@ def dataset_of(
         targets: distribution of the teacher (n, targets).
         states: of the teacher (n, width), where a loss asks for them.
         reasons: that some articles have, where a loss asks for them.
+        filtered: states of the teacher (n, layers, filtered), where a loss asks for them.
     """
     columns = {
         "row": np.arange(len(sequences)),
@@ -36,6 +38,8 @@ def dataset_of(
     }
     if states is not None:
         columns["states"] = states.float().numpy()
+    if filtered is not None:
+        columns["filtered"] = filtered.tolist()
     if reasons is not None:
         columns["reason"] = [None if reason is None else asdict(reason) for reason in reasons]
     return Dataset.from_dict(columns)
@@ -60,7 +64,7 @@ def collator(pad_token: int) -> Collate:
             "tokens": tokens,
             "lengths": lengths,
         }
-        for name in rows[0].keys() & {"targets", "states"}:
+        for name in rows[0].keys() & {"targets", "states", "filtered"}:
             batch[name] = torch.tensor([row[name] for row in rows], dtype=torch.float32)
         if "reason" in rows[0]:
             batch |= _reasons(reasons, lengths.tolist(), tokens.shape[1])

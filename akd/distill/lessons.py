@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -11,7 +12,21 @@ from akd.errors import InputError
 from akd.io import read_table
 from akd.records import FILTERED, SIGNAL
 from akd.specs.distillation import Phase
-from akd.teacher.folder import read_hidden, read_manifest, read_rationales
+from akd.teacher.folder import read_hidden, read_manifest, read_mean_states, read_rationales
+
+
+class TeacherBlocks(NamedTuple):
+    """Mean states of some of the teacher's blocks.
+
+    Attributes:
+        means: over each article (n, layers, width).
+        layers: 1-based numbers of the blocks, rising.
+        depth: how many blocks the teacher has.
+    """
+
+    means: torch.Tensor
+    layers: list[int]
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -23,11 +38,13 @@ class Lessons:
         states: decision states of the teacher (n, width) in the order of the table; None where no
             loss asks for them.
         rationales: reasons of some articles (`records.RATIONALE`); None where no loss asks.
+        blocks: mean states of the teacher in the order of the table; None where no loss asks.
     """
 
     table: pl.DataFrame
     states: torch.Tensor | None
     rationales: pl.DataFrame | None
+    blocks: TeacherBlocks | None = None
 
 
 def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[str]) -> Lessons:
@@ -54,7 +71,18 @@ def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[st
         table,
         states=read_hidden(signals) if "hidden" in phase.losses else None,
         rationales=read_rationales(signals) if "rationale" in phase.losses else None,
+        blocks=read_blocks(signals) if "ted" in phase.losses else None,
     )
+
+
+def read_blocks(signals: Path) -> TeacherBlocks:
+    """Read the mean states of the teacher's blocks.
+
+    Raises:
+        InputError: if the signals hold none.
+    """
+    means, layers = read_mean_states(signals)
+    return TeacherBlocks(means, layers, read_manifest(signals).blocks)
 
 
 def read_lessons(filtered: Path, signals: Path) -> pl.DataFrame:

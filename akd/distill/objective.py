@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import assert_never, cast
 
 import torch
 
@@ -15,6 +15,7 @@ from akd.distill.losses.classes import (
     skew_kl,
     soft_cross_entropy,
 )
+from akd.distill.losses.filters import filtered_distance
 from akd.distill.losses.hidden import fit_projection, gram_distance, projected_distance
 from akd.distill.losses.tokens import next_token, top_k_kl
 from akd.distill.losses.vocabulary import Head
@@ -43,6 +44,7 @@ def objective(
     groups: Sequence[int] | None,
     states: StatePairs,
     head: Callable[[], Head],
+    sampled: Callable[[], Loss],
 ) -> dict[str, Term]:
     """Return the weighted losses of a phase.
 
@@ -51,6 +53,7 @@ def objective(
         groups: for each label its group, where the phase learns groups; None for the labels.
         states: called where a projection is fitted.
         head: of the student; called where words are predicted.
+        sampled: gives the loss on what the student writes; called where it learns from that.
     """
 
     def build(name: LossName) -> Loss:
@@ -65,10 +68,14 @@ def objective(
                 return _of_classes(_divergence(losses.kl, phase.temperature), groups)
             case "hidden":
                 return _of_states(losses.hidden, states)
+            case "ted":
+                return _of_filters
             case "next_token":
                 return _of_words(head())
             case "rationale":
                 return _of_reasons(losses.rationale, head())
+            case "minillm":
+                return sampled()
             case _:
                 assert_never(name)
 
@@ -108,6 +115,10 @@ def _of_states(spec: HiddenParams, states: StatePairs) -> Loss:
             )
         case _:
             assert_never(spec.kind)
+
+
+def _of_filters(output: StudentOutput, batch: Batch) -> torch.Tensor:
+    return filtered_distance(cast(torch.Tensor, output.filtered), batch["filtered"])
 
 
 def _of_words(head: Head) -> Loss:

@@ -4,32 +4,33 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from accelerate import PartialState
+from peft import PeftModel
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
-from akd.distill.data import collator, dataset_of
+from akd.distill.data import collator
 from akd.distill.lessons import Lessons, domains
-from akd.distill.objective import objective
+from akd.distill.live_teacher import LiveTeacher
+from akd.distill.preparation import prepare
 from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
 from akd.distill.schedule import Schedule, schedule
-from akd.distill.trainer import Term, train
+from akd.distill.trainer import train
 from akd.io import replacing
 from akd.models import adapters
 from akd.models.scoring import context_of
-from akd.models.student import LabelWordStudent, PooledStudent, save_readout
+from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
 from akd.specs.adapters import Adapter
-from akd.specs.distillation import CLASS_LOSSES, DistillParams, LossParams, OptimizerParams, Phase
+from akd.specs.distillation import CLASS_LOSSES, DistillParams, OptimizerParams, Phase
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def run_phase(
     out: Path,
     checkpoints: Path,
     seed: int,
+    teacher: LiveTeacher | None = None,
 ) -> PhaseResult:
     """Train the adapter found in `start` on the phase's articles; write it to `out`.
 
@@ -69,6 +71,7 @@ def run_phase(
         coarse_groups: for each label its group in the simpler task.
         reason_cue: stands between a label word and the teacher's reason.
         checkpoints: where an interrupted phase goes on; it is removed when the phase is done.
+        teacher: itself, for `minillm`; no other loss asks it.
 
     Raises:
         InputError: if prompt and article do not fit into the student's context, or the loss is
@@ -87,12 +90,17 @@ def run_phase(
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
     progress = Progress()
     plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
+    ready = prepare(
+        pupil, lessons, phase, settings.losses, goal,
+        reasons=reasons, teacher=teacher, optimizer=optimizer, seed=seed,
+    )  # fmt: skip
     effective = train(
-        _learner(pupil, optimizer),
-        dataset_of(pupil.sequences, goal.targets, lessons.states, reasons),
-        _objective(phase, settings.losses, pupil, goal, lessons.states),
+        ready.student,
+        ready.dataset,
+        ready.terms,
         plan.sampler,
         progress,
+        complete=ready.complete,
         ids=lessons.table["id"].to_list(),
         collate=collator(pupil.pad_token),
         optimizer=optimizer,
@@ -104,16 +112,7 @@ def run_phase(
     if PartialState().is_main_process:
         _save(pupil, reading, out)
         shutil.rmtree(checkpoints, ignore_errors=True)
-    trainable, parameters = adapters.trainable_share(language_model)
-    return PhaseResult(
-        curve=progress.curve(),
-        domains=plan.domains(),
-        articles=plan.articles,
-        steps=len(progress.losses),
-        optimizer=effective,
-        trainable=trainable,
-        parameters=parameters,
-    )
+    return _result(language_model, plan, progress, effective)
 
 
 def _plan(
@@ -146,23 +145,19 @@ def _plan(
     )
 
 
-def _objective(
-    phase: Phase, losses: LossParams, pupil: Pupil, goal: Goal, states: torch.Tensor | None
-) -> dict[str, Term]:
-    return objective(
-        phase,
-        losses,
-        groups=goal.groups,
-        states=lambda: (pupil.states(), cast(torch.Tensor, states)),
-        head=pupil.head,
+def _result(
+    language_model: PeftModel, plan: Schedule, progress: Progress, effective: str
+) -> PhaseResult:
+    trainable, parameters = adapters.trainable_share(language_model)
+    return PhaseResult(
+        curve=progress.curve(),
+        domains=plan.domains(),
+        articles=plan.articles,
+        steps=len(progress.losses),
+        optimizer=effective,
+        trainable=trainable,
+        parameters=parameters,
     )
-
-
-def _learner(pupil: Pupil, optimizer: OptimizerParams) -> LabelWordStudent | PooledStudent:
-    if optimizer.gradient_checkpointing:
-        base = cast(PreTrainedModel, pupil.language_model.get_base_model())
-        base.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
-    return pupil.classifier().train()
 
 
 def _save(pupil: Pupil, reading: Reading, out: Path) -> None:

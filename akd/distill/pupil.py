@@ -1,6 +1,7 @@
 """The student while it learns: its classifier, and what it says of the articles right now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from akd.distill.losses.classes import group_logits
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.errors import InputError
+from akd.models.architecture import transformer_blocks
 from akd.models.batching import forward_all
 from akd.models.student import (
     READOUT,
@@ -25,6 +27,7 @@ from akd.models.student import (
     article_mean,
     final_states,
     load_readout,
+    read_blocks,
 )
 from akd.prompts.reading import Reading
 
@@ -52,8 +55,8 @@ class Pupil:
         self.pad_token = int(tokenizer.pad_token_id)
         self.sequences = reading.encode(texts, tokenizer)
         self.readout: Readout | None = None
-        self._tokenizer = tokenizer
-        self._reading = reading
+        self.tokenizer = tokenizer
+        self.reading = reading
 
     def begin_reading(self, start: Path, probabilities: Floats) -> None:
         """Read classes off the mean state: with the readout found in `start`, else a fitted one.
@@ -73,7 +76,7 @@ class Pupil:
 
     def classifier(self) -> LabelWordStudent | PooledStudent:
         """Return the student on its device; without a readout its label words are read."""
-        student = self._reading.student(self.language_model, self._tokenizer, self.readout)
+        student = self.reading.student(self.language_model, self.tokenizer, self.readout)
         return student.to(self.language_model.device)
 
     def cross_entropies(self, targets: Floats, groups: Sequence[int] | None, rows: Ints) -> Floats:
@@ -97,24 +100,52 @@ class Pupil:
         found = self._forward(lambda *batch: student(*batch).state, np.arange(len(self.sequences)))
         return torch.from_numpy(found).to(self.language_model.device)
 
+    def block_means(self, layers: Sequence[int]) -> torch.Tensor:
+        """Return mean states (n, layers, width) of the blocks of these 1-based numbers."""
+        student, blocks, around = self.classifier(), self.blocks(layers), self.around()
+
+        def means(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return read_blocks(student, blocks, tokens, lengths, *around)[1]
+
+        return torch.from_numpy(self._forward(means, np.arange(len(self.sequences))))
+
+    def depth(self) -> int:
+        """Return how many blocks the student has."""
+        return len(transformer_blocks(self.base()))
+
+    def blocks(self, layers: Sequence[int]) -> list[nn.Module]:
+        """Return the blocks of these 1-based numbers."""
+        return [transformer_blocks(self.base())[layer - 1] for layer in layers]
+
+    def around(self) -> tuple[int, int]:
+        """Return how many tokens stand before and after each article."""
+        return self.reading.around(self.tokenizer)
+
     def head(self) -> Head:
         """Return the output embeddings of the student, without rows that stand for no token.
 
         Raises:
             InputError: if the model bounds its logits, which losses on words do not.
         """
-        base = cast(PreTrainedModel, self.language_model.get_base_model())
-        if getattr(base.config, "final_logit_softcapping", None) is not None:
-            raise InputError(
-                f"{type(base).__name__} bounds its logits, which no loss on words follows: leave "
-                "next_token and rationale out of `distill.phases`, or choose another student"
-            )
-        head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
-        return head_of(cast(nn.Linear, head), len(self._tokenizer))
+        return words_head(self.base(), self.tokenizer)
+
+    def base(self) -> PreTrainedModel:
+        """Return the model that bears the adapter."""
+        return cast(PreTrainedModel, self.language_model.get_base_model())
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let the student be as it is in use, without dropout, and then learn on."""
+        learning = self.language_model.training
+        self.language_model.eval()
+        try:
+            yield
+        finally:
+            self.language_model.train(learning)
 
     def _mean_states(self) -> NDArray[np.float32]:
         """Return the mean state of each article (n, width), which needs no readout."""
-        before, after = self._reading.around(self._tokenizer)
+        before, after = self.around()
 
         def mean(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
             return article_mean(final_states(self.language_model, tokens), lengths, before, after)
@@ -125,15 +156,27 @@ class Pupil:
         self, forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: Ints
     ) -> NDArray[np.float32]:
         """Return a row of figures for each asked article, as the student says them in use."""
-        learning = self.language_model.training
-        self.language_model.eval()
-        found = forward_all(
-            forward,
-            [self.sequences[row] for row in rows],
-            batch_size=_BATCH,
-            pad_token=self.pad_token,
-            device=self.language_model.device,
-            description="student" if len(rows) == len(self.sequences) else None,
+        with self.in_use():
+            return forward_all(
+                forward,
+                [self.sequences[row] for row in rows],
+                batch_size=_BATCH,
+                pad_token=self.pad_token,
+                device=self.language_model.device,
+                description="student" if len(rows) == len(self.sequences) else None,
+            )
+
+
+def words_head(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Head:
+    """Return the output embeddings of a model, without rows that stand for no token.
+
+    Raises:
+        InputError: if the model bounds its logits, which losses on words do not.
+    """
+    if getattr(model.config, "final_logit_softcapping", None) is not None:
+        raise InputError(
+            f"{type(model).__name__} bounds its logits, which no loss on words follows: leave "
+            "next_token, rationale and minillm out of `distill.phases`, or choose another model"
         )
-        self.language_model.train(learning)
-        return found
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return head_of(cast(nn.Linear, head), len(tokenizer))

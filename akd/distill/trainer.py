@@ -20,6 +20,9 @@ Batch = Mapping[str, torch.Tensor]
 Loss = Callable[[StudentOutput, Batch], torch.Tensor]
 """From what the student says of a batch, and what is stored of it, to a scalar."""
 
+Complete = Callable[[Batch, int], Batch]
+"""Adds to a batch, before the student reads it, what comes about in the step of this number."""
+
 _CHECKPOINTS = 10  # in a phase; an interruption costs one part of so many at most
 _OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw": "paged_adamw_32bit"}
 
@@ -39,6 +42,7 @@ class DistillationTrainer(Trainer):
         terms: the losses by name.
         sampler: gives the rows of all steps, in one pass.
         progress: takes what each step lost, and goes into the checkpoints.
+        complete: completes each batch.
         ids: of the articles, by row.
     """
 
@@ -48,6 +52,7 @@ class DistillationTrainer(Trainer):
         terms: Mapping[str, Term],
         sampler: Sampler[int],
         progress: Progress,
+        complete: Complete,
         ids: Sequence[str],
         **rest: Any,
     ) -> None:
@@ -55,6 +60,7 @@ class DistillationTrainer(Trainer):
         self._terms = terms
         self._sampler = sampler
         self._progress = progress
+        self._complete = complete
         self._ids = ids
 
     def compute_loss(
@@ -69,8 +75,9 @@ class DistillationTrainer(Trainer):
         Raises:
             InputError: if it is no longer finite; the last checkpoint is kept.
         """
-        output = model(inputs["tokens"], inputs["lengths"])
-        losses = {name: term.loss(output, inputs) for name, term in self._terms.items()}
+        batch = self._complete(inputs, self.state.global_step)
+        output = model(batch["tokens"], batch["lengths"])
+        losses = {name: term.loss(output, batch) for name, term in self._terms.items()}
         loss = torch.stack(
             [self._terms[name].weight * found for name, found in losses.items()]
         ).sum()
@@ -104,6 +111,11 @@ class DistillationTrainer(Trainer):
         read_checkpoint(Path(resume_from_checkpoint), student, self._progress)
 
 
+def as_it_is(batch: Batch, _step: int) -> Batch:
+    """Add nothing to a batch: all that is learnt is stored."""
+    return batch
+
+
 def train(
     student: nn.Module,
     dataset: Dataset,
@@ -116,6 +128,7 @@ def train(
     optimizer: OptimizerParams,
     seed: int,
     checkpoints: Path,
+    complete: Complete = as_it_is,
 ) -> str:
     """Train the trainable parameters of the student in place, from the last checkpoint on.
 
@@ -130,6 +143,7 @@ def train(
         progress: takes the losses of each step.
         ids: of the articles, by row.
         checkpoints: a folder for them, which belongs to this very training alone.
+        complete: completes each batch of `collate`.
 
     Returns:
         The optimiser that was used: on a CPU a paged one is plain.
@@ -142,6 +156,7 @@ def train(
         terms=terms,
         sampler=sampler,
         progress=progress,
+        complete=complete,
         ids=ids,
         model=student,
         args=_arguments(checkpoints, steps, optimizer, seed),

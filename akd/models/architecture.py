@@ -1,6 +1,7 @@
 """The parts of a causal language model that the method needs, for every architecture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,6 +45,22 @@ def keep_blocks(model: PreTrainedModel, layers: Sequence[int]) -> None:
     if getattr(config, "layer_types", None):
         config.layer_types = [config.layer_types[layer] for layer in layers]
     config.num_hidden_layers = len(kept)
+
+
+@contextmanager
+def captured(blocks: Sequence[nn.Module]) -> Iterator[list[torch.Tensor]]:
+    """Collect the output of each block during one forward pass, in the order of the pass."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)  # type: ignore[arg-type]
+
+    handles = [block.register_forward_hook(keep) for block in blocks]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def depth_to_layer(depth: float, layers: int) -> int:

@@ -4,16 +4,14 @@ A label of several tokens costs further steps on the keys and values of that pas
 walked as a trie, so that what two of them begin with is read once.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.models.architecture import capped, class_logits, transformer_blocks
+from akd.models.architecture import capped, captured, class_logits, transformer_blocks
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, filled_rows, stepped_rows
 from akd.models.truncation import check_room, truncated
@@ -100,12 +98,12 @@ class TextScorer:
         self, sequences: list[list[int]], spans: torch.Tensor, width: int
     ) -> tuple[Passage, NDArray[np.float32]]:
         """Return what was read and pooled states (batch, blocks, width)."""
-        with _captured(self._blocks) as captured:
+        with captured(self._blocks) as outputs:
             passage = self._prefix.read(sequences, width)
         hidden = passage.hidden
         inside = torch.arange(hidden.shape[1]) < spans[:, None]
-        pooled = np.empty((len(sequences), len(captured), hidden.shape[-1]), np.float32)
-        for position, block_states in enumerate(captured):
+        pooled = np.empty((len(sequences), len(outputs), hidden.shape[-1]), np.float32)
+        for position, block_states in enumerate(outputs):
             pooled[:, position] = mean_over(block_states, inside.to(block_states.device)).cpu()
         return passage, pooled
 
@@ -161,19 +159,3 @@ def mean_over(states: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """Average states (batch, length, width) over the positions where `inside` holds, in float32."""
     weights = inside.float()[:, :, None]
     return (states.float() * weights).sum(1) / weights.sum(1).clamp(min=1)
-
-
-@contextmanager
-def _captured(blocks: Sequence[nn.Module]) -> Iterator[list[torch.Tensor]]:
-    """Collect the output of each block during one forward pass."""
-    outputs: list[torch.Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)  # type: ignore[arg-type]
-
-    handles = [block.register_forward_hook(keep) for block in blocks]
-    try:
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()

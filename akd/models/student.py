@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from akd.errors import InputError
 from akd.io import read_tensors, write_tensors
-from akd.models.architecture import class_logits
+from akd.models.architecture import captured, class_logits
 from akd.models.scoring import context_of, mean_over
 
 READOUT = "readout.safetensors"
@@ -29,11 +29,13 @@ class StudentOutput(NamedTuple):
         logits: of the classes (batch, labels) in float32.
         state: that the logits are read off (batch, width).
         hidden: final states of all positions (batch, length, width).
+        filtered: what its task-aware filters pass (batch, layers, filtered); None without filters.
     """
 
     logits: torch.Tensor
     state: torch.Tensor
     hidden: torch.Tensor
+    filtered: torch.Tensor | None = None
 
 
 class Readout(nn.Module):
@@ -126,6 +128,31 @@ def article_mean(
     position = torch.arange(hidden.shape[1], device=hidden.device)
     inside = (position >= before) & (position < (lengths - after)[:, None])
     return mean_over(hidden, inside)
+
+
+def read_blocks(
+    student: nn.Module,
+    blocks: Sequence[nn.Module],
+    tokens: torch.Tensor,
+    lengths: torch.Tensor,
+    before: int,
+    after: int,
+) -> tuple[StudentOutput, torch.Tensor]:
+    """Return what a student says, and the mean states of its blocks from the same forward pass.
+
+    Args:
+        student: maps tokens and lengths to a `StudentOutput`.
+        blocks: of its language model, rising; one may be named twice.
+        before, after: how many tokens stand before and after the article.
+
+    Returns:
+        The output, and means over each article (batch, blocks, width).
+    """
+    with captured(blocks) as outputs:
+        output = student(tokens, lengths)
+    own = [hidden[:, -tokens.shape[1] :] for hidden in outputs]  # virtual tokens stand before
+    means = [article_mean(hidden, lengths, before, after) for hidden in own]
+    return output, torch.stack(means, dim=1)
 
 
 def final_states(language_model: PeftModel, tokens: torch.Tensor) -> torch.Tensor:

@@ -54,8 +54,7 @@ class SentenceWriter:
         check_room(len(before), text_tokens, longest_after + new_tokens, context)
         self._widest = None if context is None else context - len(before) - new_tokens
         self._prefix = Prefix(model, before, int(tokenizer.pad_token_id))
-        added = tokenizer.added_tokens_decoder.items()
-        self._ends = {*tokenizer.all_special_ids, *(key for key, token in added if token.special)}
+        self._ends = end_tokens(tokenizer)
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1  # the head may have padding
 
     @torch.inference_mode()
@@ -122,3 +121,9 @@ class SentenceWriter:
     def text(self, tokens: Sequence[int]) -> str:
         """Return tokens as text, every blank as it was written."""
         return str(self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the tokens with which a text ends: all that are no part of a text."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {*tokenizer.all_special_ids, *(key for key, token in added if token.special)}

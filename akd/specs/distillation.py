@@ -7,7 +7,14 @@ from pydantic import Field, model_validator
 from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability
 
 LossName = Literal[
-    "soft_cross_entropy", "hard_cross_entropy", "kl", "hidden", "next_token", "rationale"
+    "soft_cross_entropy",
+    "hard_cross_entropy",
+    "kl",
+    "hidden",
+    "ted",
+    "next_token",
+    "rationale",
+    "minillm",
 ]
 CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
 """Those that teach the readout of classes; after a phase without them it is fitted anew."""
@@ -58,12 +65,37 @@ class RationaleParams(Frozen):
     kind: Literal["text", "top_k"]
 
 
+class TedParams(Frozen):
+    """Loss `ted`: the width of a filtered state, and how stage I learns the filters.
+
+    `epochs` goes over all articles, at a constant `learning_rate`, before the phase trains.
+    """
+
+    filtered: Positive
+    epochs: Positive
+    learning_rate: PositiveFloat
+
+
+class MiniLLMParams(Frozen):
+    """Loss `minillm`: what the student writes behind the cue, at most `tokens`, and learns from.
+
+    `teacher_share`: alpha, what the teacher adds to the sampling (0.2 in the paper); `clip`: how
+    far a step may go, as in PPO (0.2 in the paper).
+    """
+
+    tokens: Positive
+    teacher_share: Annotated[float, Field(gt=0, lt=1)]
+    clip: PositiveFloat
+
+
 class LossParams(Frozen):
     """The settings of the losses; their weights stand in the phases."""
 
     kl: KlParams
     hidden: HiddenParams
+    ted: TedParams
     rationale: RationaleParams
+    minillm: MiniLLMParams
 
 
 class SamplingParams(Frozen):
@@ -98,6 +130,14 @@ class Phase(Frozen):
         low, high = self.articles
         if low >= high:
             raise ValueError(f"articles [{low}, {high}]: the second share must be above the first")
+        return self
+
+    @model_validator(mode="after")
+    def _one_text_behind_the_cue(self) -> Self:
+        if {"rationale", "minillm"} <= self.losses.keys():
+            raise ValueError(
+                "rationale and minillm both stand behind the cue: give each a phase of its own"
+            )
         return self
 
 

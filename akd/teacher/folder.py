@@ -4,13 +4,13 @@
     hidden/part-00000.safetensors  tensor `decision` (rows, width) fp16, row i of the table's row i;
                                    where they are kept also `mean` (rows, layers, width) fp16
     rationales/part-00000.parquet  where reasons were asked for (`records.RATIONALE`)
-    manifest.json                  rows, labels, width, layers, dtype, fingerprint, SHA-256 of files
+    manifest.json                  counts, labels, layers, dtype, fingerprints, SHA-256 of files
 
 A teacher that is asked over an API gives no hidden states: width 0 and no such shard.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,11 @@ MeanStates = tuple[torch.Tensor, list[int]]
 class Manifest(BaseModel):
     """What a folder of signals holds.
 
-    `layers` are the 1-based numbers of the blocks whose mean states are kept, none by default;
-    `rationales` is how many reasons there are (None where none were asked for), and `top` how many
-    alternatives for each of their tokens; `files` maps each name to its SHA-256.
+    `layers` are the 1-based numbers of the blocks whose mean states are kept, none by default, of
+    the `blocks` that the teacher has (0 where it gives no states); `model` is its own fingerprint,
+    see `model_fingerprint`; `rationales` is how many reasons there are (None where none were asked
+    for), and `top` how many alternatives for each of their tokens; `files` maps each name to its
+    SHA-256.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,8 @@ class Manifest(BaseModel):
     labels: list[str]
     width: int
     layers: list[int]
+    blocks: int
+    model: str
     dtype: str
     rationales: int | None
     top: int
@@ -66,6 +70,8 @@ def write_signals(
     hidden: torch.Tensor,
     *,
     labels: Sequence[str],
+    blocks: int,
+    model: str,
     fingerprint: str,
     means: MeanStates | None = None,
     rationales: pl.DataFrame | None = None,
@@ -75,6 +81,8 @@ def write_signals(
     Args:
         folder: takes the place of what was there.
         labels: in the order of every class axis.
+        blocks: how many the teacher has; 0 where it gives no states.
+        model: see `model_fingerprint`.
         fingerprint: of everything that decided a score besides the text.
         means: mean states and the numbers of their blocks, where they are to be kept.
         rationales: reasons of some articles, where they were asked for.
@@ -95,6 +103,8 @@ def write_signals(
             labels=list(labels),
             width=hidden.shape[1],
             layers=layers,
+            blocks=blocks,
+            model=model,
             rationales=None if rationales is None else rationales.height,
             top=_alternatives(rationales),
             dtype=str(hidden.dtype).removeprefix("torch."),
@@ -102,6 +112,11 @@ def write_signals(
             files={name: sha256(aside / name) for name in data_files(aside)},
         )
         write_json(aside / _MANIFEST, manifest.model_dump())
+
+
+def model_fingerprint(model: Mapping[str, str] | str) -> str:
+    """Return the fingerprint of a teacher: of its files' hashes, or of what a server calls it."""
+    return io.fingerprint({"model": model})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -142,7 +157,8 @@ def read_mean_states(folder: Path) -> MeanStates:
     layers = read_manifest(folder).layers
     if not layers:
         raise InputError(
-            f"{folder} holds no mean states: set `label.states: all` and run dvc repro again"
+            f"{folder} holds no mean states: set `label.states: all` and run dvc repro again, or "
+            "`dvc exp run -S label.states=all`"
         )
     return _tensor(folder, MEAN), layers
 

@@ -35,9 +35,9 @@ def test_filtered_states_and_distance_by_hand() -> None:
     states = torch.tensor([[[1.0, 2.0]], [[0.0, -1.0]]])
     torch.testing.assert_close(_ones()(states), torch.tensor([[[4.0]], [[0.0]]]))
     torch.testing.assert_close(_ones().logits(states), torch.tensor([[[5.0, 5.0]], [[1.0, 1.0]]]))
-    other = torch.tensor([[[1.0, 3.0]], [[0.0, -1.0]]])
-    assert filtered_distance(_ones(), _ones(), states, other).item() == pytest.approx(0.5)
-    assert filtered_distance(_ones(), _ones(), states, states).item() == 0
+    found, other = _ones()(states), _ones()(torch.tensor([[[1.0, 3.0]], [[0.0, -1.0]]]))
+    assert filtered_distance(found, other).item() == pytest.approx(0.5)
+    assert filtered_distance(found, found).item() == 0
 
 
 def test_the_loss_of_stage_one_is_the_mean_of_the_layers_losses() -> None:
@@ -67,7 +67,7 @@ def test_stage_two_moves_the_student_and_never_the_teacher() -> None:
     teacher_states, student_states = _states(6, 5).requires_grad_(), _states(6, 3).requires_grad_()
     teacher = begin_filter(teacher_states, filtered=4, labels=LABELS)
     student = begin_filter(student_states, filtered=4, labels=LABELS)
-    filtered_distance(teacher, student, teacher_states, student_states).backward()
+    filtered_distance(student(student_states), teacher(teacher_states)).backward()
     assert teacher_states.grad is None
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert student_states.grad is not None

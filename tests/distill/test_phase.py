@@ -185,9 +185,8 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
     kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     states = torch.randn(3, 48, generator=torch.Generator().manual_seed(1)).half()[TRUTH]
-    losses = {"kl": settings_of().losses.kl, "hidden": {"kind": kind, "distance": "mse"}}
-    losses |= {"rationale": {"kind": "text"}}
-    settings = settings_of(losses=losses)
+    losses = {"hidden": {"kind": kind, "distance": "mse"}}
+    settings = settings_of(losses={**settings_of().losses.model_dump(), **losses})
     phase = phase_of(losses={"hidden": 1.0})
     curve = run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings, states=states).curve
     assert curve["hidden"][-1] < 0.9 * curve["hidden"][0]

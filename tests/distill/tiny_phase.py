@@ -14,7 +14,8 @@ from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.console import guard
-from akd.distill.lessons import Lessons, lessons_of
+from akd.distill.lessons import Lessons, TeacherBlocks, lessons_of
+from akd.distill.live_teacher import LiveTeacher
 from akd.distill.phase import PhaseResult, run_phase
 from akd.models import adapters
 from akd.prompts.reading import Reading
@@ -104,12 +105,28 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
         "losses": {
             "kl": {"direction": "forward", "beta": 0.5, "skew": 0.1},
             "hidden": {"kind": "projection", "distance": "cosine"},
+            "ted": {"filtered": 8, "epochs": 20, "learning_rate": 0.02},
             "rationale": {"kind": "text"},
+            "minillm": {"tokens": 4, "teacher_share": 0.2, "clip": 0.2},
         },
         "final": "phase",
         "phases": {"phase": phase_of().model_dump()},
     }
     return DistillParams.model_validate({**settings, **changes})
+
+
+def blocks_of(truth: Sequence[int] = TRUTH) -> TeacherBlocks:
+    """Return mean states of the first and last block of a teacher of four, which show the truth."""
+    noise = torch.randn(len(truth), 2, 48, generator=torch.Generator().manual_seed(1))
+    shown = torch.eye(3, 48)[list(truth), None]
+    return TeacherBlocks((noise + 3 * shown).half(), [1, 4], 4)
+
+
+def live_teacher(tokenizer: PreTrainedTokenizerFast, family: str = "llama") -> LiveTeacher:
+    """Return a teacher of another shape than the student, with an instruction."""
+    model = tiny_model(family, layers=4, seed=9, width=48)
+    instructed = PROMPT.model_copy(update={"instruction": "One of {labels}."})
+    return LiveTeacher(model, tokenizer, Reading(instructed, LABELS, 12))
 
 
 def run_tiny(
@@ -125,6 +142,8 @@ def run_tiny(
     table: pl.DataFrame | None = None,
     states: torch.Tensor | None = None,
     rationales: pl.DataFrame | None = None,
+    blocks: TeacherBlocks | None = None,
+    teacher: LiveTeacher | None = None,
     adapter: Adapter = LORA,
     optimizer: Mapping[str, object] | None = None,
 ) -> PhaseResult:
@@ -135,12 +154,13 @@ def run_tiny(
     return run_phase(
         student,
         tokenizer,
-        Lessons(lessons() if table is None else table, states, rationales),
+        Lessons(lessons() if table is None else table, states, rationales, blocks),
         phase,
         settings or settings_of(),
         reading=reading,
         coarse_groups=[0, 0, 1],
         reason_cue="\nReason:",
+        teacher=teacher,
         adapter=adapter,
         optimizer=ADAMW.model_copy(update=dict(optimizer or {})),
         start=folder / start,
@@ -151,15 +171,19 @@ def run_tiny(
 
 
 def main(folder: Path) -> None:
-    """Run a phase with everything that an interruption could disturb: dropout, DDK, decay."""
+    """Run a phase with all that an interruption could disturb: dropout, DDK, filters, draws."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     texts = [f"{n} {SENTENCES[n % 5]}" for n in range(40)]
+    truth = [n % 3 for n in range(40)]
     result = run_tiny(
         folder,
-        PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+        tokenizer,
         "phase",
-        phase_of(epochs=12),
+        phase_of(epochs=12, losses={"soft_cross_entropy": 1.0, "ted": 0.1, "minillm": 0.1}),
         settings=settings_of("ddk"),
-        table=lessons(texts, [n % 3 for n in range(40)]),
+        table=lessons(texts, truth),
+        blocks=blocks_of(truth),
+        teacher=live_teacher(tokenizer),
         adapter=LORA.model_copy(update={"dropout": 0.2}),
     )
     if PartialState().is_main_process:

@@ -62,6 +62,8 @@ def _write(
         frame,
         states,
         labels=LABELS,
+        blocks=8,
+        model="m" * 32,
         fingerprint="f" * 32,
         means=(means.reshape(ROWS, len(layers), width), list(layers)) if layers else None,
         rationales=rationales,
@@ -191,6 +193,8 @@ def _seal(folder: Path) -> None:
         frame,
         torch.zeros((ROWS, 4), dtype=torch.float16),
         labels=manifest["labels"],
+        blocks=manifest["blocks"],
+        model=manifest["model"],
         fingerprint=manifest["fingerprint"],
     )
     sealed = json.loads((folder.parent / "other" / "manifest.json").read_text())

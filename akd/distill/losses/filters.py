@@ -70,23 +70,16 @@ def filter_loss(
     return soft_cross_entropy(logits.flatten(0, 1), repeated, temperature)
 
 
-def filtered_distance(
-    teacher_filter: TaskFilter,
-    student_filter: TaskFilter,
-    teacher_states: torch.Tensor,
-    student_states: torch.Tensor,
-) -> torch.Tensor:
+def filtered_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the loss of stage II: the mean squared error of the filtered states.
 
     Only the student's side gets a gradient, its states as well as its filters.
 
     Args:
-        teacher_states: (batch, layers, teacher width), from the store.
-        student_states: (batch, layers, student width), live; row l follows the teacher's row l.
+        student: filtered states (batch, layers, filtered), live.
+        teacher: the same of the teacher, row l that the student's row l follows.
 
     Returns:
         A scalar without a unit.
     """
-    with torch.no_grad():
-        wanted = teacher_filter(teacher_states)
-    return nn.functional.mse_loss(student_filter(student_states), wanted)
+    return nn.functional.mse_loss(student, teacher.detach())

@@ -1,0 +1,110 @@
+"""What the losses of a phase need: learner, rows, terms, and what completes a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from datasets import Dataset
+from torch import nn
+
+from akd.distill.curriculum import Goal
+from akd.distill.data import dataset_of
+from akd.distill.filtering import Filters, stage_one
+from akd.distill.lessons import Lessons, TeacherBlocks
+from akd.distill.live_teacher import LiveTeacher
+from akd.distill.objective import objective
+from akd.distill.pupil import Pupil
+from akd.distill.reasons import Reason
+from akd.distill.rollouts import Rollouts
+from akd.distill.trainer import Complete, Term, as_it_is
+from akd.specs.distillation import LossParams, OptimizerParams, Phase
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What `akd.distill.trainer.train` is given; see there."""
+
+    student: nn.Module
+    dataset: Dataset
+    terms: dict[str, Term]
+    complete: Complete
+
+
+def prepare(
+    pupil: Pupil,
+    lessons: Lessons,
+    phase: Phase,
+    losses: LossParams,
+    goal: Goal,
+    *,
+    reasons: Sequence[Reason | None] | None,
+    teacher: LiveTeacher | None,
+    optimizer: OptimizerParams,
+    seed: int,
+) -> Preparation:
+    """Prepare the student, as it is before the phase, for the losses of the phase.
+
+    Args:
+        losses: their settings.
+        goal: what is learnt of the articles.
+        reasons: of some articles, where a loss asks for them.
+        teacher: itself, where a loss asks it.
+
+    Raises:
+        InputError: if student or teacher do not fit a loss.
+    """
+    rollouts = None
+    if "minillm" in phase.losses:
+        asked, texts = cast(LiveTeacher, teacher), lessons.table["text"].to_list()
+        rollouts = Rollouts(pupil, asked, losses.minillm, texts, seed)
+    filters = _filters(pupil, lessons, phase, losses, goal, optimizer, seed)
+    terms = objective(
+        phase,
+        losses,
+        groups=goal.groups,
+        states=lambda: (pupil.states(), cast(torch.Tensor, lessons.states)),
+        head=pupil.head,
+        sampled=lambda: cast(Rollouts, rollouts).loss,
+    )
+    return Preparation(
+        _learner(pupil, filters, optimizer),
+        dataset_of(
+            pupil.sequences,
+            goal.targets,
+            lessons.states,
+            reasons,
+            None if filters is None else filters.teacher,
+        ),
+        terms,
+        as_it_is if rollouts is None else rollouts.extend,
+    )
+
+
+def _filters(
+    pupil: Pupil,
+    lessons: Lessons,
+    phase: Phase,
+    losses: LossParams,
+    goal: Goal,
+    optimizer: OptimizerParams,
+    seed: int,
+) -> Filters | None:
+    if "ted" not in phase.losses:
+        return None
+    return stage_one(
+        pupil,
+        cast(TeacherBlocks, lessons.blocks),
+        torch.from_numpy(goal.targets).float(),
+        losses.ted,
+        temperature=phase.temperature,
+        batch_size=optimizer.batch_size,
+        seed=seed,
+    )
+
+
+def _learner(pupil: Pupil, filters: Filters | None, optimizer: OptimizerParams) -> nn.Module:
+    if optimizer.gradient_checkpointing:
+        pupil.base().gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+    student = pupil.classifier().train()
+    return student if filters is None else filters.on(pupil, student)

@@ -1,0 +1,123 @@
+"""The stage distill: no phase asks for the teacher's weights but one with minillm."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import yaml
+from transformers import PreTrainedTokenizerFast
+
+from akd.errors import InputError
+from akd.io import file_hashes, write_table
+from akd.models import adapters
+from akd.prompts import store
+from akd.prompts.calibration import Calibrator
+from akd.prompts.store import AdaptedPrompt
+from akd.records import FILTERED, RATIONALE, SIGNAL
+from akd.specs.distillation import LossName
+from akd.task import load_task
+from akd.teacher.folder import model_fingerprint, write_signals
+from stages import distill
+from tests.conftest import PROMPT, ROOT, article, clean_articles, tiny_model
+from tests.distill.tiny_phase import LABELS, TEXTS, blocks_of, lessons
+
+TASK = ROOT / "data/tasks/crisis/task.yaml"
+WITHOUT_TEACHER = sorted(set(get_args(LossName)) - {"minillm"})
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """What the stages before distill leave behind, and a teacher that labelled, in `moved`."""
+    monkeypatch.chdir(tmp_path)
+    for name, model in (
+        ("moved", tiny_model("llama", layers=4, seed=9, width=48)),
+        ("student", tiny_model("llama")),
+    ):
+        model.save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    labels = load_task(TASK).label_names
+    adapted = AdaptedPrompt(PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0), [1, 4], labels)
+    store.save(adapted, tmp_path / "prompt")
+    rows = [article(f"n{number:03d}", text) for number, text in enumerate(TEXTS)]
+    frame = clean_articles(*rows).with_columns(domain_score=0.5, signal_score=0.5)
+    write_table(tmp_path / "filtered" / "articles", frame.match_to_schema(FILTERED), FILTERED)
+    adapters.write_empty(tmp_path / "start")
+    _write_signals(tmp_path, tokenizer, labels)
+    return tmp_path
+
+
+def _write_signals(project: Path, tokenizer: PreTrainedTokenizerFast, labels: list[str]) -> None:
+    told = dict(zip(LABELS, labels, strict=True))
+    frame = lessons().select(SIGNAL.names())
+    reason = tokenizer(" people left.", add_special_tokens=False).input_ids
+    row = {
+        "id": "n000",
+        "text": tokenizer.decode(reason),
+        "tokens": reason,
+        "top_tokens": [[token, 7] for token in reason],
+        "top_log_probabilities": [[-0.05, -4.0]] * len(reason),
+        "tail_mass": [0.03] * len(reason),
+    }
+    means, layers, depth = blocks_of()
+    write_signals(
+        project / "signals",
+        frame.with_columns(label=frame["label"].replace(told)),
+        torch.randn(8, 48, generator=torch.Generator().manual_seed(1)).half(),
+        labels=labels,
+        blocks=depth,
+        model=model_fingerprint(file_hashes(project / "moved", "*")),
+        fingerprint="f" * 32,
+        means=(means, layers),
+        rationales=pl.DataFrame([row], schema=RATIONALE),
+    )
+
+
+def _distill(project: Path, losses: dict[str, float], teacher: str) -> None:
+    raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["label"]["article_tokens"] = 12
+    raw["optimizer"]["batch_size"] = 4
+    raw["distill"]["sampling"]["kind"] = "proportional"
+    raw["distill"]["phases"]["phase-1"].update(epochs=1, targets="classes", losses=losses)
+    (project / "params.yaml").write_text(yaml.safe_dump(raw))
+    names = ("filtered", "signals", "prompt", "student", "start", "out")
+    distill.main(
+        phase="phase-1",
+        task=TASK,
+        teacher=project / teacher,
+        metrics=project / "metrics.json",
+        plot=project / "plot.csv",
+        domains=project / "domains.csv",
+        **{name: project / name for name in names},
+    )
+
+
+@pytest.mark.parametrize("loss", WITHOUT_TEACHER)
+def test_no_other_phase_needs_the_teacher(project: Path, loss: str) -> None:
+    _distill(project, {loss: 1.0}, "nowhere")
+    assert (project / "out" / "adapter_model.safetensors").is_file()
+
+
+def test_minillm_says_that_it_loads_the_teacher(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _distill(project, {"minillm": 1.0}, "moved")
+    assert (project / "out" / "readout.safetensors").is_file()
+    assert "minillm: the teacher is loaded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("teacher", ["nowhere", "student"])
+def test_minillm_refuses_any_other_teacher(project: Path, teacher: str) -> None:
+    with pytest.raises(
+        InputError, match=f"{teacher} does not hold the teacher that gave .*signals"
+    ):
+        _distill(project, {"minillm": 1.0}, teacher)
+
+
+def test_two_texts_behind_the_cue_are_one_too_many(project: Path) -> None:
+    with pytest.raises(InputError, match="phase-1: rationale and minillm both stand behind"):
+        _distill(project, {"minillm": 1.0, "rationale": 1.0}, "moved")
