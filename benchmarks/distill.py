@@ -20,7 +20,7 @@ import typer
 
 from akd import params
 from akd.console import guard
-from akd.distill.lessons import Lessons, read_blocks, read_lessons
+from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
 from akd.evaluate.metrics import Floats, Ints, accuracy
 from akd.params import Params
 from akd.teacher.folder import read_hidden
@@ -139,7 +139,7 @@ def _lessons(settings: Params, articles: int) -> Lessons:
     """Read what the losses of all phases ask for; what is not stored is refused before any run."""
     signals, blocks = DATA / "signals", None
     if any("ted" in phase.losses for phase in settings.distill.phases.values()):
-        found = read_blocks(signals)
+        found = read_teacher_blocks(signals)
         blocks = found._replace(means=found.means[:articles])
     table = read_lessons(DATA / "filtered", signals).head(articles)
     return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)

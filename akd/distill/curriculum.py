@@ -31,8 +31,9 @@ def difficulty(
         kind: `entropy`, `margin` and `length` are of the teacher's signals and of the text;
             `student_loss` is what the student gets wrong before the phase, in nats;
             `disagreement` is that without the teacher's own doubts, KL(teacher || student): where
-            both are sure of different labels a small teacher often errs; `reciprocal_rank` fuses the ranks of entropy and student loss
-            ([POCL]); `random` is the ablation: the same number of articles, whichever.
+            both are sure of different labels a small teacher often errs; `reciprocal_rank` fuses
+            the ranks of entropy and student loss ([POCL]); `random` is the ablation: the same
+            number of articles, whichever.
         lessons: articles with signals, in id order.
         targets: what the phase teaches of each (n, targets).
         student_losses: computes the cross-entropies (n,) with the targets, and is only called by

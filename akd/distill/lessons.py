@@ -71,11 +71,11 @@ def lessons_for(phase: Phase, filtered: Path, signals: Path, labels: Sequence[st
         table,
         states=read_hidden(signals) if "hidden" in phase.losses else None,
         rationales=read_rationales(signals) if "rationale" in phase.losses else None,
-        blocks=read_blocks(signals) if "ted" in phase.losses else None,
+        blocks=read_teacher_blocks(signals) if "ted" in phase.losses else None,
     )
 
 
-def read_blocks(signals: Path) -> TeacherBlocks:
+def read_teacher_blocks(signals: Path) -> TeacherBlocks:
     """Read the mean states of the teacher's blocks.
 
     Raises:

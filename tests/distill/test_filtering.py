@@ -9,7 +9,7 @@ from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast
 
 from akd.distill.filtering import FilteredStudent, matched_layers, stage_one
-from akd.distill.lessons import TeacherBlocks, read_blocks
+from akd.distill.lessons import TeacherBlocks, read_teacher_blocks
 from akd.distill.losses.filters import filtered_distance
 from akd.distill.pupil import Pupil
 from akd.errors import InputError
@@ -146,10 +146,10 @@ def test_stored_blocks_are_followed_by_the_nearest_ones(
 def test_signals_without_mean_states_are_refused_and_others_read(tmp_path: Path) -> None:
     _write_signals(tmp_path / "without", None)
     with pytest.raises(InputError, match=r"no mean states.*`dvc exp run -S label\.states=all`"):
-        read_blocks(tmp_path / "without")
+        read_teacher_blocks(tmp_path / "without")
     stored = blocks_of()
     _write_signals(tmp_path / "with", stored)
-    means, layers, depth = read_blocks(tmp_path / "with")
+    means, layers, depth = read_teacher_blocks(tmp_path / "with")
     assert torch.equal(means, stored.means)
     assert (layers, depth) == (stored.layers, stored.depth)
 
