@@ -50,7 +50,7 @@ def difficulty(
         case "student_loss":
             return student_losses()
         case "disagreement":
-            return student_losses() - np.asarray(entropy(targets, axis=1))
+            return np.asarray(student_losses() - entropy(targets, axis=1))
         case "reciprocal_rank":
             ranks = (rankdata(lessons["entropy"].to_numpy()), rankdata(student_losses()))
             return np.asarray(-sum(1.0 / (_RANK_OFFSET + rank) for rank in ranks))
