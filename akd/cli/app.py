@@ -9,24 +9,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from akd import console, params
-from akd.cli import prompt
+from akd.cli import prompt, results
 from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.errors import InputError
 from akd.evaluate.gate import Verdict, judge
-from akd.io import read_json
 from akd.planning.display import notes, tables
 from akd.planning.lookup import inventories_of
 from akd.planning.plan import Work, as_json, make_plan
 from akd.report import page
-from akd.report.words import model_name
 from akd.task import load_domains, load_task
 
 
@@ -41,31 +39,7 @@ class DType(StrEnum):
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 app.add_typer(prompt.app, name="prompt")
-
-_ROWS = ("teacher", "student_base", "student", "tfidf")
-_COLUMNS = ("accuracy", "macro_f1", "sensitivity", "specificity", "ece")
-
-
-@app.command(epilog="Example: akd results --metrics metrics/evaluate.json")
-def results(
-    metrics: Annotated[Path, typer.Option(help="What the evaluate stage wrote.")] = Path(
-        "metrics/evaluate.json"
-    ),
-    pictures: Annotated[Path, typer.Option(help="What `dvc plots show` wrote.")] = Path(
-        "dvc_plots/index.html"
-    ),
-) -> None:
-    """Print the table of the last run and say where its pictures are."""
-    report = read_json(metrics)
-    screen = Console()
-    screen.print(_table(report))
-    for other, gap in report["gap"].items():
-        screen.print(
-            f"{other.replace('_', ' ')}: {gap['accuracy']:+.3f} accuracy "
-            f"[{gap['low']:+.3f}, {gap['high']:+.3f}]"
-        )
-    where = pictures.resolve() if pictures.is_file() else "run `dvc plots show` to make them"
-    screen.print(f"pictures: {where}", soft_wrap=True)
+app.command("results", epilog="Example: akd results --metrics metrics/evaluate.json")(results.show)
 
 
 @app.command(epilog="Example: akd report --out report.html")
@@ -217,24 +191,6 @@ def _work(settings: params.Params, dtype: DType) -> Work:
         student_batch=settings.optimizer.batch_size,
         student_prompt=settings.distill.student_prompt,
     )
-
-
-def _table(report: dict[str, Any]) -> Table:
-    """Return the four models with the 95 % interval of their accuracy."""
-    title = f"task {report['task']}, pair {report['pair']}, {report['n']} gold articles"
-    table = Table(title=title)
-    table.add_column("model")
-    table.add_column("accuracy [interval]", justify="right")
-    for column in _COLUMNS[1:]:
-        table.add_column(column.replace("_", " "), justify="right")
-    for name in _ROWS:
-        row = report[name]
-        low, high = (row["interval"]["accuracy"][end] for end in ("low", "high"))
-        accuracy = f"{row['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-        table.add_row(
-            model_name(name), accuracy, *(f"{row[column]:.3f}" for column in _COLUMNS[1:])
-        )
-    return table
 
 
 def main() -> None:

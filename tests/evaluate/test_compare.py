@@ -115,12 +115,27 @@ def test_the_surest_mistake_stands_first_and_no_text_is_written() -> None:
     assert compare.error_table(table, GOLD, MODELS, names).height == 0
 
 
-def test_the_command_line_prints_the_table(tmp_path: Path) -> None:
-    write_json(tmp_path / "m.json", {"task": "t", "pair": "p", "n": 60, **_headline()})
+def test_the_command_line_prints_what_the_run_found(tmp_path: Path) -> None:
+    domains = [f"d{n:02}" for n in range(12)] * 5
+    grouped = pl.DataFrame({"text": ["x"] * 60, "domain": domains, "language": ["en"] * 60})
+    groups = compare.by_groups(GOLD, MODELS, grouped)
+    write_json(tmp_path / "m.json", {"task": "t", "pair": "p", "n": 60, **_headline(), **groups})
     shown = CliRunner().invoke(app, ["results", "--metrics", str(tmp_path / "m.json")])
     assert shown.exit_code == 0
-    assert "student minus teacher: +1.000" in shown.output
-    assert "TF-IDF" in shown.output
+    lines = [" ".join(line.replace("│", " ").split()) for line in shown.output.splitlines()]
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "accuracy [interval]" in shown.output
+    assert "TF-IDF 1.000 [1.000, 1.000] 1.000 1.000 1.000" in lines
+    assert [line for line in lines if line.startswith("domain ")] == [
+        f"domain d{n:02} 5 0.000 1.000 1.000 0.000" for n in range(10)
+    ]
+    assert "2 more: akd report" in lines
+    assert "language" not in shown.output  # there is one alone
+    assert "student minus teacher: +1.000 accuracy [+1.000, +1.000]" in lines
+    assert "student and teacher agree on 0.000 of the articles (kappa -0.500)" in lines
+    alone = "the teacher alone is right on 0, the student alone on 60"
+    assert f"McNemar: {alone}, p = 1.73e-18" in lines
+    assert "ECE before and after a temperature: teacher 0.867, " in shown.output
 
 
 def test_tfidf_learns_the_labels_it_is_given() -> None:
