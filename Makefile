@@ -1,4 +1,5 @@
 # make repro: set up + main job. make test: set up + tests. make check: lint and types. make fix: format.
+# make table2: the rows of the paper's table 2 for the active pair, as DVC experiments, into docs/table2.md.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +7,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED := 0
 
-.PHONY: setup repro test check fix
+.PHONY: setup repro table2 test check fix
 
 setup: $(VENV)/.installed
 
@@ -21,6 +22,9 @@ repro: setup
 	dvc plots show
 	akd report
 	akd results
+
+table2: setup
+	python -m benchmarks.table2
 
 test: setup
 	pytest
