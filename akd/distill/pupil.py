@@ -72,7 +72,7 @@ class Pupil:
 
     def fit_reading(self, probabilities: Floats) -> None:
         """Fit the readout to the mean states as they are now."""
-        self.readout = fit_readout(self._mean_states(), probabilities)
+        self.readout = fit_readout(self.mean_states(), probabilities)
 
     def classifier(self) -> LabelWordStudent | PooledStudent:
         """Return the student on its device; without a readout its label words are read."""
@@ -143,7 +143,7 @@ class Pupil:
         finally:
             self.language_model.train(learning)
 
-    def _mean_states(self) -> NDArray[np.float32]:
+    def mean_states(self) -> NDArray[np.float32]:
         """Return the mean state of each article (n, width), which needs no readout."""
         before, after = self.around()
 
