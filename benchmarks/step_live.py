@@ -1,7 +1,8 @@
 """A plain loop that runs the teacher beside the student, in a process of its own.
 
 What one would write first with transformers and PEFT: both models on the same tokens, logits over
-the whole vocabulary at every position, and the divergence at each of them. See `benchmarks.step`.
+the whole vocabulary at every position, and the divergence at each of them, in float32 as in the
+code of MiniLLM (and as akd computes its losses). See `benchmarks.step`.
 """
 
 from pathlib import Path
@@ -59,7 +60,7 @@ def main(
 
 def _log_probabilities(model: nn.Module, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     logits: torch.Tensor = model(input_ids=tokens, attention_mask=mask).logits
-    return logits.log_softmax(-1)
+    return logits.log_softmax(-1, dtype=torch.float32)
 
 
 if __name__ == "__main__":
