@@ -1,6 +1,9 @@
 """What many tests share: tiny random models of real architectures, a tokenizer, small tables."""
 
 import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read by the library as it is imported
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +38,6 @@ from akd.specs.adapters import Adapter
 if TYPE_CHECKING:
     from tests.teacher.completion_server import CompletionServer
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).parent.parent
 FAMILIES = ("llama", "opt", "gpt2", "qwen3", "gemma2", "gemma3")
 """SmolLM is a LLaMA with tied embeddings, as are the models of Gemma."""

@@ -105,7 +105,6 @@ def test_a_resolved_model_is_read_only_if_it_is_this_one(tmp_path: Path) -> None
 def test_what_cannot_be_had_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     hub = _pair({"kind": "hub", "id": "nobody/nothing", "revision": "main"})
     with pytest.raises(InputError, match="nobody/nothing@main is not known here and cannot be"):
