@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,7 @@ PHASES = ["distill@phase-1", "distill@phase-2", "distill@phase-3"]
 
 
 def _run(clone: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(clone)}
+    environment = {**os.environ, "PYTHONPATH": str(clone)}
     environment.pop("DVC_ROOT", None)
     done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
     if check:
@@ -85,7 +84,7 @@ def _annotate(clone: Path, task: str, ids: Sequence[str], count: int) -> None:
 def _fetched(clone: Path, task: str) -> list[str]:
     folder = f"data/tasks/{task}"
     _run(
-        clone, sys.executable, "-m", "stages.fetch", "--task", f"{folder}/task.yaml",
+        clone, "python", "-m", "stages.fetch", "--task", f"{folder}/task.yaml",
         "--domains", f"{folder}/domains.yaml", "--files", f"{folder}/articles",
         "--out", "fetched", "--metrics", "fetched.json",
     )  # fmt: skip
@@ -93,6 +92,15 @@ def _fetched(clone: Path, task: str) -> list[str]:
     shutil.rmtree(clone / "fetched")
     (clone / "fetched.json").unlink()
     return ids
+
+
+@pytest.fixture(scope="module", autouse=True)
+def path(warm: Path) -> Iterator[None]:
+    """Commands of this environment; stages start without importing the libraries anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        folders = [str(warm), str(Path(sys.executable).parent), os.environ["PATH"]]
+        patch.setenv("PATH", os.pathsep.join(folders))
+        yield
 
 
 @pytest.fixture(scope="module")
