@@ -32,7 +32,6 @@ WORK = Work(
     teacher_batch=4,
     student_batch=8,
     student_prompt="bare",
-    target_temperature=0.5,
 )
 
 
