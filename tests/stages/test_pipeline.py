@@ -108,26 +108,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokeniz
     """The project in a repository of its own, with small parameters and a tiny second pair."""
     clone = tmp_path_factory.mktemp("pipeline") / "akd"
     ignored = shutil.ignore_patterns(
-        ".git",
-        ".venv",
-        ".akd",
-        "cache",
-        "tmp",
-        "raw",
-        "clean",
-        "models",
-        "keywords",
-        "relevance",
-        "filtered",
-        "prompt",
-        "signals",
-        "predictions",
-        "alerts",
-        "phase-*",
-        "dvc.lock",
-        "results",
+        ".git", ".venv", ".akd", "cache", "tmp", "raw", "clean", "models", "keywords", "relevance",
+        "filtered", "prompt", "signals", "predictions", "alerts", "phase-*", "dvc.lock", "results",
         "*cache*",
-    )
+    )  # fmt: skip
     for name in ("akd", "stages", "data", "metrics", ".dvc"):
         if name in ("akd", "stages"):
             shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("*cache*"))
