@@ -183,3 +183,7 @@ together:
 - No accuracy is k / 319 with a whole k, as it would be on the 319 articles of its test set.
 - In all three families *kd* has a higher F1 than the paper's own method.
 """
+
+
+if __name__ == "__main__":
+    typer.run(main)

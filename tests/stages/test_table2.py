@@ -5,6 +5,7 @@ The DAG here is one stage that makes figures up, so that what is tested is what 
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,11 +18,12 @@ from dvc.utils.hydra import apply_overrides
 
 from akd import params
 from akd.params import Params
-from benchmarks import table2
+from benchmarks import clone, table2
 from benchmarks.distill import ABLATIONS, METHODS
 from tests.conftest import ROOT
 from tests.git import git
 
+MAKEFILE = (ROOT / "Makefile").read_text()
 CHANGES = {**METHODS, **ABLATIONS}
 STAGE = """\
 import json, os, pathlib, yaml
@@ -67,8 +69,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DVC_ROOT")
-    monkeypatch.setattr(table2, "ROOT", folder)
-    monkeypatch.setattr(table2, "PAGE", folder / "docs" / "table2.md")
+    monkeypatch.setattr(clone, "ROOT", folder)
     shutil.copy(ROOT / "params.yaml", folder)
     for name, text in (("stage.py", STAGE), ("dvc.yaml", DAG), (".gitignore", "/docs\n")):
         Path(name).write_text(text)
@@ -99,10 +100,21 @@ def _workspace(folder: Path) -> dict[str, Any]:
     return {**files, "": status.stdout}
 
 
+def _make_table2(monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    """Run the command of the Makefile in this process, on the project of the folder."""
+    [command] = re.findall(r"^table2: setup\n\tpython -m (\S+)$", MAKEFILE, re.MULTILINE)
+    monkeypatch.setattr("sys.argv", [command, *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(command, run_name="__main__")
+    assert ended.value.code == 0
+
+
 @pytest.mark.slow
-def test_the_page_holds_the_rows_of_the_experiments(project: Path) -> None:
+def test_the_page_holds_the_rows_of_the_experiments(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = _workspace(project)
-    table2.main()
+    _make_table2(monkeypatch)
     page = (project / "docs" / "table2.md").read_text()
     crisis, topics = re.findall(r"^## Task .*?(?=^(?:## |- ))", page, re.MULTILINE | re.DOTALL)
     assert "n = 482" in crisis
@@ -120,7 +132,7 @@ def test_the_page_holds_the_rows_of_the_experiments(project: Path) -> None:
     assert "Written by `make table2`" in page
     assert _workspace(project) == before
     runs = (project.parent / "runs").read_text()
-    table2.main(["crisis"])
+    _make_table2(monkeypatch, "--task", "crisis")
     assert (project.parent / "runs").read_text() == runs  # nothing has changed
     page = (project / "docs" / "table2.md").read_text()
     assert "`python -m benchmarks.table2 --task crisis`" in page
