@@ -1,4 +1,4 @@
-"""The project as it is shipped, with three tiny random pairs and a few dozen articles of a user."""
+"""The project with three tiny random pairs, two phases and a few dozen articles of a user."""
 
 import itertools
 import json
@@ -55,7 +55,9 @@ def make(folder: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
         }
         for family in FAMILIES
     }
-    change(folder / "params.yaml", **SMALL, pairs=pairs)
+    phases = yaml.safe_load((folder / "params.yaml").read_text())["distill"]["phases"]
+    two = {"phase-1": phases["phase-1"], "phase-3": {**phases["phase-3"], "init_from": "phase-1"}}
+    change(folder / "params.yaml", **SMALL, **{"pairs": pairs, "distill.phases": two})
     _write_task(folder / "data" / "tasks" / TASK)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")

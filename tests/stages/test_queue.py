@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.slow
 Run = Callable[..., str]
 """Runs a command in the project, which must succeed; returns its stdout."""
 PAIRS = ("opt", "gpt2")
+SECONDS = 600  # a machine that does other work may take long
 RANKS = {"rank-1": 4, "rank-2": 8}
 """As DVC names the experiments of a list of values."""
 
@@ -50,10 +52,24 @@ def run(project: Path, warm: Path) -> Iterator[Run]:
     ranks = ",".join(map(str, RANKS.values()))
     run("dvc", "exp", "run", "--queue", "--name", "rank", "-S", f"adapter.r={ranks}")
     try:
-        run("dvc", "exp", "run", "--run-all", "--jobs", "2")
+        run("dvc", "queue", "start", "--jobs", "2")
+        _wait(run)
         yield run
     finally:
         run("dvc", "queue", "stop", "--kill")
+
+
+def _wait(run: Run) -> None:
+    """Wait until each experiment of the queue has its reference in git, and fail where one fails.
+
+    `dvc queue status` would say so only when the workers have left.
+    """
+    names, end = set[str](), time.monotonic() + SECONDS
+    while not names >= {*PAIRS, *RANKS}:
+        names = {name.split("/")[-1] for name in run("git", "for-each-ref", "refs/exps").split()}
+        failed = "failed" in names or time.monotonic() > end
+        assert not failed, run("dvc", "queue", "status")
+        time.sleep(1)
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +118,11 @@ def test_the_metrics_of_two_pairs_line_up(run: Run, experiments: dict[str, Any])
     for key in ("student.accuracy", "teacher.macro_f1", "gap.student_minus_teacher.low"):
         found = (_metric(experiments[pair], "evaluate", *key.split(".")) for pair in PAIRS)
         assert (figures[key]["old"], figures[key]["new"]) == tuple(found)
-    shown = run("dvc", "metrics", "diff", *PAIRS, "--md")
-    assert "| metrics/evaluate.json" in shown
 
 
-def test_every_picture_of_the_dag_shows_both_pairs(run: Run) -> None:
+def test_every_picture_of_the_dag_shows_both_pairs(run: Run, project: Path) -> None:
     dag = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    phases = yaml.safe_load((ROOT / "params.yaml").read_text())["distill"]["phases"]
+    phases = yaml.safe_load((project / "params.yaml").read_text())["distill"]["phases"]
     declared = {
         name.replace("${key}", phase)
         for stage in dag.values()
