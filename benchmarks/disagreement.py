@@ -42,10 +42,8 @@ def main() -> None:
     table = table.filter([key in known for key in table["id"]])
     truth = np.array([task.label_names.index(known[key]) for key in table["id"]])
     probabilities = goal_of(table, None, settings.distill.target_temperature).probabilities
-    teacher, student = (
-        probabilities.argmax(1),
-        _left_out(settings, table["text"].to_list(), probabilities),
-    )
+    teacher = probabilities.argmax(1)
+    student = _left_out(settings, table["text"].to_list(), probabilities)
     apart = teacher != student
     file = RESULTS / "disagreement.json"
     before = read_json(file) if file.is_file() else {}

@@ -50,7 +50,7 @@ def _one_phase(settings: dict[str, Any]) -> None:
     distill["phases"] = {distill["final"]: last}
 
 
-def kd(settings: dict[str, Any]) -> None:
+def _kd(settings: dict[str, Any]) -> None:
     """Train all weights on the teacher's labels and a divergence from it, half each."""
     _one_phase(settings)
     _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
@@ -83,7 +83,7 @@ def _sampling(kind: str) -> Change:
 
 METHODS: dict[str, Change] = {
     "akd": lambda _settings: None,
-    "kd": kd,
+    "kd": _kd,
     "hard": _losses(hard_cross_entropy=1.0),
     "cpt": _cpt,
     "ted": _ted,

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -15,6 +14,7 @@ import yaml
 from transformers import PreTrainedTokenizerFast
 
 from tests.conftest import ROOT, tiny_model
+from tests.stages.small_project import change
 
 pytestmark = pytest.mark.slow
 
@@ -51,17 +51,6 @@ def _ran(done: subprocess.CompletedProcess[str]) -> list[str]:
 def _outputs(clone: Path) -> dict[str, str]:
     lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]
     return {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
-
-
-def _set(path: Path, changes: dict[str, Any]) -> None:
-    raw = yaml.safe_load(path.read_text())
-    for key, value in changes.items():
-        *parents, last = key.split(".")
-        place = raw
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
 def _annotate(clone: Path, task: str, ids: Sequence[str], count: int) -> None:
@@ -126,7 +115,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokeniz
         "teacher": {"kind": "local", "path": "tiny"},
         "student": {"kind": "pruned", "of": "teacher", "layers": [0, 1]},
     }
-    _set(clone / "params.yaml", {**SMALL, "pairs.tiny": tiny})
+    change(clone / "params.yaml", **SMALL, **{"pairs.tiny": tiny})
     for task, count in (("crisis", 16), ("bbc-topics", 16)):
         _annotate(clone, task, _fetched(clone, task), count)
     _run(clone, "git", "init", "--quiet")
@@ -204,7 +193,7 @@ def test_a_teammate_trains_another_student_without_asking_the_teacher(
     assert not (mate / "data" / "signals").exists()
     _run(mate, "dvc", "pull", "teacher-label")
     assert not (mate / "data" / "models").exists()
-    _set(mate / "params.yaml", {"adapter.r": 8})
+    change(mate / "params.yaml", **{"adapter.r": 8})
     done = _run(mate, "dvc", "repro", "--pull", "--allow-missing")
     assert _ran(done) == [*PHASES, "evaluate", "signal"]
     assert not (mate / "data" / "raw").exists()
@@ -216,7 +205,7 @@ def test_a_teammate_trains_another_student_without_asking_the_teacher(
 
 
 def test_another_threshold_runs_no_model_before_the_teacher(reproduced: Path) -> None:
-    _set(reproduced / "params.yaml", {"filter.domain.threshold": 0.06})
+    change(reproduced / "params.yaml", **{"filter.domain.threshold": 0.06})
     ran = _ran(_run(reproduced, "dvc", "repro", "--dry"))
     assert ran[0] == "filter"
     assert not {"keywords", "relevance"} & set(ran)
