@@ -1,7 +1,7 @@
 """Curriculum: which articles a phase learns from, and what it learns about them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -58,24 +58,31 @@ def difficulty(
             return np.random.default_rng(seed).random(lessons.height)
 
 
-def bucket(hardness: Floats, ids: Sequence[str], start: float, end: float) -> Ints:
-    """Return the rows from one share to another of the articles sorted from easy to hard.
+def bucket(hardness: Floats, ids: Sequence[str], labels: Ints, start: float, end: float) -> Ints:
+    """Return the rows from one share to another of each label's articles, from easy to hard.
 
-    Buckets from 0 are cumulative: what is easy stays when harder articles join ([POCL]); others
-    are disjoint. Articles of equal hardness are sorted by id.
+    Some labels are easier than others: of all articles together the easiest half would hold much of
+    these and little of the rest, and a student learns how often a label is right along with what it
+    looks like. Buckets from 0 are cumulative: what is easy stays when harder articles join
+    ([POCL]); others are disjoint. Articles of equal hardness are sorted by id.
 
     Args:
         hardness: of each article (n,).
         ids: of the articles (n,).
-        start, end: shares between 0 and 1; at least one article is in the bucket.
+        labels: the most probable target of each (n,).
+        start, end: shares between 0 and 1; at least one article of each label is in the bucket.
 
     Returns:
         Row numbers, rising.
     """
     order = np.lexsort((np.array(ids), hardness))
-    last = max(1, round(end * len(order)))
-    first = min(round(start * len(order)), last - 1)
-    return np.sort(order[first:last])
+    found = []
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        last = max(1, round(end * len(own)))
+        first = min(round(start * len(own)), last - 1)
+        found.append(own[first:last])
+    return np.sort(np.concatenate(found))
 
 
 @dataclass(frozen=True)
@@ -85,12 +92,39 @@ class Goal:
     Attributes:
         probabilities: of the teacher, sharpened (n, labels).
         groups: for each label its group, in the simpler task; None where labels are learnt.
-        targets: the same over groups or labels (n, targets).
+        targets: what is learnt, over groups or labels (n, targets).
     """
 
     probabilities: Floats
     groups: Sequence[int] | None
     targets: Floats
+
+    def cross_entropies(self, logits: NDArray[np.float32], rows: Ints) -> Floats:
+        """Return the cross-entropy of a student with the targets, in nats (rows,).
+
+        Args:
+            logits: over labels, of these rows (rows, labels).
+            rows: which articles they are of.
+        """
+        log_probabilities = np.log(self._over_targets(logits).clip(_SMALLEST))
+        return np.asarray(-(self.targets[rows] * log_probabilities).sum(axis=1))
+
+    def shared_with(self, logits: NDArray[np.float32], share: float) -> "Goal":
+        """Return the goal with targets of which the student's own answers make up a share.
+
+        Soft bootstrapping (Reed et al. 2015, eq. 6): where teacher and student are sure of
+        different labels, neither pulls with all its force.
+
+        Args:
+            logits: of the student before the phase, over labels (n, labels).
+            share: between 0 and 1.
+        """
+        targets = (1 - share) * self.targets + share * self._over_targets(logits)
+        return replace(self, targets=targets)
+
+    def _over_targets(self, logits: NDArray[np.float32]) -> Floats:
+        own = np.asarray(softmax(logits.astype(np.float64), axis=1))
+        return own if self.groups is None else group_probabilities(own, self.groups)
 
 
 def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: float) -> Goal:

@@ -13,7 +13,7 @@ from peft import PeftModel
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
+from akd.distill.curriculum import Floats, Goal, bucket, difficulty, goal_of
 from akd.distill.data import collator
 from akd.distill.lessons import Lessons, domains
 from akd.distill.live_teacher import LiveTeacher
@@ -90,6 +90,8 @@ def run_phase(
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
     progress = Progress()
     plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
+    if settings.own_share > 0:
+        goal = goal.shared_with(pupil.first_logits, settings.own_share)
     ready = prepare(
         pupil, lessons, phase, settings.losses, goal,
         reasons=reasons, teacher=teacher, optimizer=optimizer, seed=seed,
@@ -127,19 +129,18 @@ def _plan(
 ) -> Schedule:
     """Choose the articles of the phase by their difficulty, and the order by their domains."""
 
-    def losses(rows: Ints) -> Floats:
-        return pupil.cross_entropies(goal.targets, goal.groups, rows)
+    def first_losses() -> Floats:
+        return goal.cross_entropies(pupil.first_logits, np.arange(table.height))
 
-    every = np.arange(table.height)
-    hardness = difficulty(settings.difficulty, table, goal.targets, lambda: losses(every), seed)
+    hardness = difficulty(settings.difficulty, table, goal.targets, first_losses, seed)
     return schedule(
         settings.sampling,
-        bucket(hardness, table["id"].to_list(), *phase.articles),
+        bucket(hardness, table["id"].to_list(), goal.targets.argmax(axis=1), *phase.articles),
         domains(table, settings.sampling.by),
         epochs=phase.epochs,
         batch_size=optimizer.batch_size,
         teacher_losses=lambda rows: np.asarray(entropy(goal.targets[rows], axis=1)),
-        student_losses=losses,
+        student_losses=lambda rows: goal.cross_entropies(pupil.logits(rows), rows),
         measurements=progress.measurements,
         seed=seed,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,6 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.distill.curriculum import Floats, Ints
-from akd.distill.losses.classes import group_logits
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.errors import InputError
@@ -55,6 +55,7 @@ class Pupil:
         self.pad_token = int(tokenizer.pad_token_id)
         self.sequences = reading.encode(texts, tokenizer)
         self.readout: Readout | None = None
+        self._fitted_to: NDArray[np.float32] | None = None
         self.tokenizer = tokenizer
         self.reading = reading
 
@@ -68,31 +69,35 @@ class Pupil:
         if (start / READOUT).is_file():
             self.readout = load_readout(start)
         else:
-            self.fit_reading(probabilities)
+            self._fitted_to = self.fit_reading(probabilities)
 
-    def fit_reading(self, probabilities: Floats) -> None:
-        """Fit the readout to the mean states as they are now."""
-        self.readout = fit_readout(self.mean_states(), probabilities)
+    def fit_reading(self, probabilities: Floats) -> NDArray[np.float32]:
+        """Fit the readout to the mean states as they are now, and return these (n, width)."""
+        states = self.mean_states()
+        self.readout = fit_readout(states, probabilities)
+        return states
+
+    @cached_property
+    def first_logits(self) -> NDArray[np.float32]:
+        """What it says of each article (n, labels) before it learns; ask before it does.
+
+        The articles are not read again where the readout was fitted to them just now.
+        """
+        if self._fitted_to is None:
+            return self.logits(np.arange(len(self.sequences)))
+        with torch.inference_mode():
+            found: torch.Tensor = cast(Readout, self.readout)(torch.from_numpy(self._fitted_to))
+        return found.numpy()
+
+    def logits(self, rows: Ints) -> NDArray[np.float32]:
+        """Return what it says now of the articles of these rows (rows, labels)."""
+        student = self.classifier()
+        return self._forward(lambda *batch: student(*batch).logits, rows)
 
     def classifier(self) -> LabelWordStudent | PooledStudent:
         """Return the student on its device; without a readout its label words are read."""
         student = self.reading.student(self.language_model, self.tokenizer, self.readout)
         return student.to(self.language_model.device)
-
-    def cross_entropies(self, targets: Floats, groups: Sequence[int] | None, rows: Ints) -> Floats:
-        """Return the cross-entropy (rows,) of what it says with the targets, in nats.
-
-        Args:
-            targets: distribution of the teacher (n, targets).
-            groups: for each label its group, where the targets are of groups.
-            rows: of the articles that are asked about.
-        """
-        student = self.classifier()
-        found = self._forward(lambda *batch: student(*batch).logits, rows)
-        logits = torch.from_numpy(found)
-        grouped = logits if groups is None else group_logits(logits, groups)
-        log_probabilities = grouped.double().log_softmax(-1).numpy()
-        return np.asarray(-(targets[rows] * log_probabilities).sum(axis=1))
 
     def states(self) -> torch.Tensor:
         """Return the state that classes are read off of each article (n, width)."""

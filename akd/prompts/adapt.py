@@ -115,7 +115,7 @@ def adapt(
     Args:
         task: labels and seeds.
         teacher: who is asked.
-        shots: may be empty: then mutual information alone chooses (zero-shot).
+        shots: may be empty: then agreement alone chooses (zero-shot).
         unlabelled: texts for calibration; the first `settings.unlabelled` score the candidates.
         settings: of the search.
         seed: of the search.
@@ -147,7 +147,7 @@ def adapt(
         expand,
         lambda prompt, texts: teacher.score(prompt, texts, layers),
         material=material,
-        mutual_information_weight=settings.mutual_information_weight,
+        agreement_weight=settings.agreement_weight,
         budget=settings.budget if pin is None else _SEED_AND_PIN,
         beam=settings.beam,
         random_seed=seed,

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import sem
 
 from akd.console import progress
+from akd.prompts.calibration import Array
 from akd.prompts.measure import Material, Measured, Score, measure
 from akd.prompts.template import Prompt
 from akd.task import PromptSeeds
@@ -16,21 +17,33 @@ from akd.task import PromptSeeds
 Expand = Callable[[Prompt], Iterator[tuple[str, Prompt]]]
 """From a prompt to those that are one step away, each with the name of its operator."""
 
+_CONSTANT = 1e-6  # nats by which log-probabilities differ from article to article; below: rounding
 _Step = tuple[int, str, Prompt]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node(Measured):
-    """A scored prompt of the search tree; the seed has no parent (-1).
-
-    Attributes:
-        score: log_probability + w * mutual_information, the former as a gain on the seed's.
-    """
+class Call(Measured):
+    """A prompt that the search has measured; the seed has no parent (-1)."""
 
     number: int
     parent: int
     operator: str
     prompt: Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node(Call):
+    """A prompt of the search tree, judged beside all others of the tree.
+
+    Attributes:
+        article_agreement: what each unlabelled article adds to `agreement`.
+        agreement: mean correlation of what this prompt says of the unlabelled articles with what
+            each prompt of the tree says (-1 to 1; itself among them, which adds the same to all).
+        score: log_probability + w * agreement, the former as a gain on the seed's.
+    """
+
+    article_agreement: Sequence[float]
+    agreement: float
     score: float
 
 
@@ -54,7 +67,7 @@ def search(
     score: Score,
     *,
     material: Material,
-    mutual_information_weight: float,
+    agreement_weight: float,
     budget: int,
     beam: int,
     random_seed: int,
@@ -62,20 +75,23 @@ def search(
     """Run a beam search over one-step perturbations; `budget` prompts are scored in all.
 
     The score of a prompt is its mean leave-one-out log-probability of the shots' labels + w times
-    its mutual information; without shots the latter alone. Accuracy never chooses: of 20 equal
-    prompts the best one looks about 19 points too good on 20 shots. Whichever operator has been
-    tried least has the next turn. A prompt counts whether or not its scores were kept from an
+    its agreement with the other prompts on unlabelled articles; without shots the latter alone
+    (zero-label prompt selection, Liao et al. 2022: prompts err in different places, so that what
+    they say together is right more often than what one of them does). Accuracy never chooses: of 20
+    equal prompts the best one looks about 19 points too good on 20 shots. Whichever operator has
+    been tried least has the next turn. A prompt counts whether or not its scores were kept from an
     earlier search, so that both searches are the same.
 
     Returns:
         The tree in the order of the calls.
     """
     draw = random.Random(random_seed)
-    nodes: list[Node] = []
+    calls: list[Call] = []
     seen = {seed}
     frontier: list[_Step] = [(-1, "seed", seed)]
     for number in progress(range(budget), description="prompt search", unit="prompt"):
         if not frontier:
+            nodes = _judged(calls, agreement_weight)
             best = sorted(nodes, key=lambda node: (-node.score, node.number))[:beam]
             steps = [(n.number, name, p) for n in best for name, p in expand(n.prompt)]
             fresh = {p: (parent, name, p) for parent, name, p in reversed(steps) if p not in seen}
@@ -86,19 +102,9 @@ def search(
                 break
         parent, operator, prompt = frontier.pop()
         seen.add(prompt)
-        found = measure(prompt, score, material)
-        total = _total(found, nodes[0] if nodes else found, mutual_information_weight)
-        nodes.append(
-            Node(
-                number=number,
-                parent=parent,
-                operator=operator,
-                prompt=prompt,
-                score=total,
-                **vars(found),
-            )
-        )
-    return nodes
+        found = vars(measure(prompt, score, material))
+        calls.append(Call(number=number, parent=parent, operator=operator, prompt=prompt, **found))
+    return _judged(calls, agreement_weight)
 
 
 def _in_turn(steps: Sequence[_Step], tried: Mapping[str, int], draw: random.Random) -> list[_Step]:
@@ -113,15 +119,48 @@ def _in_turn(steps: Sequence[_Step], tried: Mapping[str, int], draw: random.Rand
     return [step for _, _, step in sorted(ordered, key=lambda turn: turn[:2])]
 
 
-def _total(found: Measured, seed: Measured, weight: float) -> float:
-    """Return the score of the seed and what another prompt gains on it.
+def _judged(calls: Sequence[Call], agreement_weight: float) -> list[Node]:
+    """Return the prompts with their agreement and score.
 
-    Prompts that show shots are measured on fewer: the difference on the shots that both are
-    measured on compares them, whichever of the shots are hard.
+    The log-probability of another prompt is the seed's and what it gains on it. Prompts that show
+    shots are measured on fewer: the difference on the shots that both are measured on compares
+    them, whichever of the shots are hard.
     """
-    gains = _shot_gains(found, seed)
-    told = seed.log_probability + (float(np.mean(gains)) if gains else 0.0)
-    return told + weight * found.mutual_information
+    if not calls:
+        return []
+    agreement = _agreement(np.array([call.article_log_probabilities for call in calls]))
+    nodes = []
+    for call, shares in zip(calls, agreement, strict=True):
+        gains, mean = _shot_gains(call, calls[0]), float(shares.mean())
+        told = calls[0].log_probability + (float(np.mean(gains)) if gains else 0.0)
+        nodes.append(
+            Node(
+                **vars(call),
+                article_agreement=shares.tolist(),
+                agreement=mean,
+                score=told + agreement_weight * mean,
+            )
+        )
+    return nodes
+
+
+def _agreement(said: Array) -> Array:
+    """Return what each article adds to the mean correlation of a prompt with all prompts.
+
+    Neither how sure a prompt is, nor which labels it likes, changes it; a prompt that says the
+    same of every article agrees with none.
+
+    Args:
+        said: log-probabilities (prompts, articles, labels).
+
+    Returns:
+        Shares (prompts, articles), whose mean over the articles is the correlation.
+    """
+    centred = said - said.mean(axis=2, keepdims=True)
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).sum(axis=2).mean(axis=1))[:, None, None]
+    standard = np.divide(centred, size, out=np.zeros_like(centred), where=size > _CONSTANT)
+    return np.asarray((standard * standard.mean(axis=0)).sum(axis=2))
 
 
 def winner(nodes: Sequence[Node]) -> Node:
@@ -131,16 +170,17 @@ def winner(nodes: Sequence[Node]) -> Node:
     return max([seed, *better], key=lambda node: (node.score, -node.number))
 
 
-def _beats(node: Measured, seed: Measured) -> bool:
-    """Return whether the paired gain exceeds its standard error.
+def _beats(node: Node, seed: Node) -> bool:
+    """Return whether the score exceeds the seed's by more than the standard error of the gains.
 
     Each prompt is asked about the same few shots: most differences between prompts are luck, and
-    the seed is a person's best guess. Without shots the information of the same articles decides.
+    the seed is a person's best guess. Without shots the agreement on the same articles decides.
     """
     gains = _shot_gains(node, seed)
-    if len(gains) < 2:
-        pairs = zip(node.article_information, seed.article_information, strict=True)
-        gains = [one - other for one, other in pairs]
+    if len(gains) > 1:
+        return bool(node.score - seed.score > sem(gains))
+    pairs = zip(node.article_agreement, seed.article_agreement, strict=True)
+    gains = [one - other for one, other in pairs]
     return bool(np.mean(gains) > (sem(gains) if len(gains) > 1 else 0.0))
 
 

@@ -64,5 +64,5 @@ def confusion(node: Node, shots: Sequence[Shot], labels: Sequence[str]) -> pl.Da
 
 def measured(node: Node) -> dict[str, float]:
     """Return the figures of a prompt that metrics show."""
-    names = ("score", "log_probability", "mutual_information", "accuracy")
+    names = ("score", "log_probability", "agreement", "mutual_information", "accuracy")
     return {name: round(float(getattr(node, name)), 6) for name in names}

@@ -146,11 +146,13 @@ class DistillParams(Frozen):
 
     `target_temperature` is of the teacher's distribution alone, before any phase: below 1 the
     teacher is sharpened. The `temperature` of a phase softens teacher and student alike.
+    `own_share` of the targets is what the student itself says before the phase.
     """
 
     student_prompt: Literal["bare", "same"]
     readout: Literal["pooled", "label_words"]
     target_temperature: PositiveFloat
+    own_share: Annotated[float, Field(ge=0, lt=1)]
     difficulty: Difficulty
     sampling: SamplingParams
     losses: LossParams

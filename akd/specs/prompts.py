@@ -57,7 +57,7 @@ class PromptParams(Frozen):
     unlabelled: Positive
     budget: Positive
     beam: Positive
-    mutual_information_weight: NotNegative
+    agreement_weight: NotNegative
     operators: list[Operator]
     keyword_neighbours: Positive
     near_copy: Probability

@@ -143,18 +143,19 @@ def test_a_coarse_phase_learns_the_groups_and_the_next_one_the_classes(
     coarse = _predict(tmp_path, tokenizer, "phase-1")
     safe = [label == 2 for label in TRUTH]
     assert (coarse[:, 2] > 0.5).tolist() == safe
-    first = run_tiny(tmp_path, tokenizer, "phase-2", phase_of(), start="phase-1")
+    slow = {"learning_rate": 5e-3}  # what phase-1 has made one group of comes apart slowly
+    first = run_tiny(
+        tmp_path, tokenizer, "phase-2", phase_of(epochs=60), start="phase-1", optimizer=slow
+    )
     assert _predict(tmp_path, tokenizer, "phase-2").argmax(1).tolist() == TRUTH
     assert summary(first)["articles"] == 8
 
 
-def test_a_phase_learns_from_its_easiest_share_alone(
+def test_a_phase_learns_from_the_easiest_share_of_each_label_alone(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    assert (
-        run_tiny(tmp_path, tokenizer, "phase", phase_of(articles=(0.0, 0.5), epochs=1)).articles
-        == 4
-    )
+    half = run_tiny(tmp_path, tokenizer, "phase", phase_of(articles=(0.0, 0.5), epochs=1))
+    assert half.articles == 5  # of 3, 2 and 3 articles
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_difficulty_by_the_student_and_by_chance_run_through(
     kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     phase, settings = phase_of(articles=(0.0, 0.5), epochs=1), settings_of(difficulty=kind)
-    assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 4
+    assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 5
 
 
 def _rationales(tokenizer: PreTrainedTokenizerFast, count: int) -> pl.DataFrame:

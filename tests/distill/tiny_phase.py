@@ -93,6 +93,7 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
     settings = {
         "student_prompt": "bare",
         "target_temperature": 0.5,
+        "own_share": 0.0,
         "readout": "pooled",
         "difficulty": "entropy",
         "sampling": {

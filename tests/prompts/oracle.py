@@ -87,7 +87,7 @@ def settings(kind: str = "batch", **changes: object) -> PromptParams:
         "unlabelled": 4,
         "budget": 8,
         "beam": 2,
-        "mutual_information_weight": 1.0,
+        "agreement_weight": 1.0,
         "operators": OPERATORS,
         "keyword_neighbours": 2,
         "near_copy": 0.9,

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from akd.prompts.demonstrations import Shot, demonstration_sets
 from akd.prompts.measure import Material
@@ -12,6 +13,7 @@ from akd.prompts.operators import neighbours
 from akd.prompts.search import Node, search, seed_prompt, winner
 from akd.prompts.template import Prompt
 from akd.prompts.tree import confusion, search_curve, sensitivity, tree_rows, tree_table
+from akd.records import Scores
 from tests.prompts.oracle import FREE, OPERATORS, SEEDS, SHOTS, Oracle, moves
 
 
@@ -27,7 +29,7 @@ def _search(
         partial(neighbours, moves=moves(operators)),
         oracle,
         material=Material(shots, FREE, True),
-        mutual_information_weight=1.0,
+        agreement_weight=1.0,
         budget=budget,
         beam=2,
         random_seed=7,
@@ -42,7 +44,7 @@ def test_the_search_finds_the_words_and_the_cue() -> None:
     assert best.accuracy == 1.0
 
 
-def _node(number: int, log_probabilities: Sequence[float], information: float = 0.0) -> Node:
+def _node(number: int, log_probabilities: Sequence[float], agreement: float = 0.0) -> Node:
     told = dict(enumerate(log_probabilities))
     mean = float(np.mean(log_probabilities)) if told else 0.0
     return Node(
@@ -50,13 +52,15 @@ def _node(number: int, log_probabilities: Sequence[float], information: float = 
         parent=number - 1,
         operator="paraphrase",
         prompt=seed_prompt(SEEDS, 2, False),
-        score=mean + information,
+        score=mean + agreement,
         log_probability=mean,
-        mutual_information=information,
+        mutual_information=0.0,
         accuracy=0.5,
         shot_log_probabilities=told,
         shot_labels=dict.fromkeys(told, 0),
-        article_information=[0.5 * information, 1.5 * information],
+        article_log_probabilities=[[-0.7, -0.7]] * 2,
+        article_agreement=[0.5 * agreement, 1.5 * agreement],
+        agreement=agreement,
     )
 
 
@@ -70,7 +74,7 @@ def test_a_lucky_prompt_does_not_replace_the_seed() -> None:
 
 def test_without_shots_a_lucky_article_does_not_replace_the_seed() -> None:
     seed, better = _node(0, [], 0.0), _node(1, [], 0.4)
-    lucky = Node(**{**vars(better), "article_information": [1.2, -0.4]})
+    lucky = Node(**{**vars(better), "article_agreement": [1.2, -0.4]})
     assert winner([seed, better]) == better
     assert winner([seed, lucky]) == seed
 
@@ -119,7 +123,7 @@ def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
         lambda prompt: iter(steps.get(prompt, [])),
         Oracle(),
         material=Material([*easy, *hard], FREE, True),
-        mutual_information_weight=0.0,
+        agreement_weight=0.0,
         budget=2,
         beam=1,
         random_seed=0,
@@ -130,12 +134,38 @@ def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
     assert second.score == pytest.approx(first.score + gain)
 
 
-def test_without_shots_mutual_information_alone_chooses() -> None:
+def test_without_shots_agreement_alone_chooses() -> None:
     nodes, _ = _search(14, shots=[], operators=("verbalizer", "response_format"))
     best = winner(nodes)
     assert best.prompt.words == ("bad", "good")
     assert best.log_probability == 0.0
-    assert best.score == best.mutual_information
+    assert best.score == best.agreement == max(node.agreement for node in nodes)
+
+
+def test_a_prompt_that_is_sure_of_what_the_others_deny_is_not_taken() -> None:
+    """It has the most mutual information; three others say the same of the articles."""
+    said = {"odd": [8, -8, -8, 8], **{name: [1, 1, -1, -1] for name in "abc"}}
+    seed = seed_prompt(SEEDS, 2, False)
+    others = [seed.model_copy(update={"instruction": name}) for name in said]
+
+    def score(prompt: Prompt, _texts: Sequence[str]) -> Scores:
+        logits = np.array([[bad, -bad] for bad in said.get(prompt.instruction, [-1, 1, -1, 1])])
+        none = np.zeros((len(logits), 0), np.float32)
+        return Scores(log_softmax(logits, axis=1).astype(np.float32), none, none)
+
+    nodes = search(
+        seed,
+        lambda prompt: iter([("paraphrase", other) for other in others]),
+        score,
+        material=Material([], FREE, False),
+        agreement_weight=1.0,
+        budget=5,
+        beam=1,
+        random_seed=0,
+    )
+    assert winner(nodes).prompt.instruction in ("a", "b", "c")
+    surest = max(nodes, key=lambda node: node.mutual_information)
+    assert surest.prompt.instruction == "odd"
 
 
 def test_the_tree_holds_parents_scores_and_sensitivity() -> None:
