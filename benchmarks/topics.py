@@ -22,17 +22,16 @@ REGIMES = {
 def main() -> None:
     """Run both regimes and write benchmarks/results/topics.json."""
     result: dict[str, Any] = {"seed": 42, "changes": {}}
+    models = ("teacher", "student", "tfidf")
     with fresh_clone(shared_cache=True, kept_scores=True) as clone:
         for regime, changes in REGIMES.items():
             report = experiment(clone, [*COMMON, *changes])
             result["changes"][regime] = [*COMMON, *changes]
             result[regime] = {
-                **{model: report[model]["accuracy"] for model in ("teacher", "student", "tfidf")},
+                **{model: report[model]["accuracy"] for model in models},
                 "n": report["n"],
-                "interval": {
-                    model: report[model]["interval"]["accuracy"]
-                    for model in ("teacher", "student", "tfidf")
-                },
+                "interval": {model: report[model]["interval"]["accuracy"] for model in models},
+                "ece": {model: report[model]["ece"] for model in models},
                 "gap": report["gap"],
             }
     write_result("topics", "python -m benchmarks.topics", result)
