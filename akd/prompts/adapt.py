@@ -17,7 +17,7 @@ from akd.prompts.measure import Material
 from akd.prompts.operators import Moves, neighbours
 from akd.prompts.pin import pinned_prompt
 from akd.prompts.rewrites import NearestWords
-from akd.prompts.search import Expand, Node, search, seed_prompt, winner
+from akd.prompts.search import Expand, Node, Weights, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
 from akd.prompts.template import Demonstration, Prompt, render
 from akd.prompts.tree import measured
@@ -115,7 +115,7 @@ def adapt(
     Args:
         task: labels and seeds.
         teacher: who is asked.
-        shots: may be empty: then agreement alone chooses (zero-shot).
+        shots: may be empty: then the unlabelled articles alone choose (zero-shot).
         unlabelled: texts for calibration; the first `settings.unlabelled` score the candidates.
         settings: of the search.
         seed: of the search.
@@ -147,7 +147,7 @@ def adapt(
         expand,
         lambda prompt, texts: teacher.score(prompt, texts, layers),
         material=material,
-        agreement_weight=settings.agreement_weight,
+        weights=Weights(settings.agreement_weight, settings.mutual_information_weight),
         budget=settings.budget if pin is None else _SEED_AND_PIN,
         beam=settings.beam,
         random_seed=seed,

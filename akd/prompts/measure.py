@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
-from scipy.stats import entropy
 
 from akd.prompts.calibration import Array, batch_prior, class_log_probabilities, log_probabilities
 from akd.prompts.demonstrations import Shot
@@ -40,12 +39,13 @@ class Measured:
 
     Attributes:
         log_probability: mean of `shot_log_probabilities`; 0 if there are none.
-        mutual_information: H(mean p) - mean H(p) over unlabelled articles, in nats; reported, never
-            decisive: label words that are sure of the wrong label have much of it.
+        mutual_information: H(mean p) - mean H(p) over unlabelled articles, in nats.
         accuracy: on the same shots; reported, never decisive (its standard error is ~10 points).
         shot_log_probabilities: of the label of each shot (by its number) that the prompt does not
             show, at the temperature that suits the other shots (leave-one-out).
         shot_labels: the most probable label of each of them.
+        article_information: KL(p || mean p) of each unlabelled article; their mean is the mutual
+            information.
         article_log_probabilities: of the labels, for each unlabelled article.
     """
 
@@ -54,6 +54,7 @@ class Measured:
     accuracy: float
     shot_log_probabilities: Mapping[int, float]
     shot_labels: Mapping[int, int]
+    article_information: Sequence[float]
     article_log_probabilities: Sequence[Sequence[float]]
 
 
@@ -69,16 +70,20 @@ def measure(prompt: Prompt, score: Score, material: Material) -> Measured:
     free, told = logits[: len(unlabelled)], logits[len(unlabelled) :]
     guessed = log_softmax(free, axis=1).tolist()
     if not asked:
-        return Measured(0.0, _mutual_information(free), 0.0, {}, {}, guessed)
+        information = _information(free)
+        mean = float(information.mean())
+        return Measured(0.0, mean, 0.0, {}, {}, information.tolist(), guessed)
     labels = np.array([shots[number].label for number in asked])
     said = told.argmax(axis=1)
     found = _leave_one_out_log_probabilities(told, labels)
+    information = _information(free / _temperature(told, labels))
     return Measured(
         log_probability=float(np.mean(found)),
-        mutual_information=_mutual_information(free / _temperature(told, labels)),
+        mutual_information=float(information.mean()),
         accuracy=float((said == labels).mean()),
         shot_log_probabilities=dict(zip(asked, found, strict=True)),
         shot_labels=dict(zip(asked, said.tolist(), strict=True)),
+        article_information=information.tolist(),
         article_log_probabilities=guessed,
     )
 
@@ -103,7 +108,7 @@ def _leave_one_out_log_probabilities(logits: Array, labels: NDArray[np.int_]) ->
     return values
 
 
-def _mutual_information(logits: Array) -> float:
-    """Return H(mean p) - mean H(p) over the rows, in nats."""
-    probabilities = softmax(logits, axis=1)
-    return float(entropy(probabilities.mean(axis=0)) - entropy(probabilities, axis=1).mean())
+def _information(logits: Array) -> Array:
+    """Return KL(p || mean p) of each row in nats (n,); their mean is H(mean p) - mean H(p)."""
+    probabilities, log_p = np.asarray(softmax(logits, axis=1)), log_softmax(logits, axis=1)
+    return np.asarray((probabilities * (log_p - np.log(probabilities.mean(axis=0)))).sum(axis=1))

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import sem
@@ -21,6 +22,13 @@ _CONSTANT = 1e-6  # nats by which log-probabilities differ from article to artic
 _Step = tuple[int, str, Prompt]
 
 
+class Weights(NamedTuple):
+    """What stands beside the log-probability of the shots' labels in the score of a prompt."""
+
+    agreement: float
+    mutual_information: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call(Measured):
     """A prompt that the search has measured; the seed has no parent (-1)."""
@@ -36,14 +44,14 @@ class Node(Call):
     """A prompt of the search tree, judged beside all others of the tree.
 
     Attributes:
-        article_agreement: what each unlabelled article adds to `agreement`.
         agreement: mean correlation of what this prompt says of the unlabelled articles with what
             each prompt of the tree says (-1 to 1; itself among them, which adds the same to all).
-        score: log_probability + w * agreement, the former as a gain on the seed's.
+        article_scores: w * agreement + v * mutual_information as sums over the unlabelled articles.
+        score: log_probability, as a gain on the seed's, + the mean of `article_scores`.
     """
 
-    article_agreement: Sequence[float]
     agreement: float
+    article_scores: Sequence[float]
     score: float
 
 
@@ -67,19 +75,21 @@ def search(
     score: Score,
     *,
     material: Material,
-    agreement_weight: float,
+    weights: Weights,
     budget: int,
     beam: int,
     random_seed: int,
 ) -> list[Node]:
     """Run a beam search over one-step perturbations; `budget` prompts are scored in all.
 
-    The score of a prompt is its mean leave-one-out log-probability of the shots' labels + w times
-    its agreement with the other prompts on unlabelled articles; without shots the latter alone
-    (zero-label prompt selection, Liao et al. 2022: prompts err in different places, so that what
-    they say together is right more often than what one of them does). Accuracy never chooses: of 20
-    equal prompts the best one looks about 19 points too good on 20 shots. Whichever operator has
-    been tried least has the next turn. A prompt counts whether or not its scores were kept from an
+    The score of a prompt is the mean leave-one-out log-probability of the shots' labels + w times
+    its agreement with the other prompts + v times its mutual information, both on unlabelled
+    articles; without shots the latter two alone. Prompts err in different places, so that what they
+    say together is right more often than what one of them does (zero-label prompt selection, Liao
+    et al. 2022), but of agreement the seed has most, of which the others are made; and label words
+    that are sure of the wrong label have much information. Accuracy never chooses: of 20 equal
+    prompts the best one looks about 19 points too good on 20 shots. Whichever operator has been
+    tried least has the next turn. A prompt counts whether or not its scores were kept from an
     earlier search, so that both searches are the same.
 
     Returns:
@@ -91,7 +101,7 @@ def search(
     frontier: list[_Step] = [(-1, "seed", seed)]
     for number in progress(range(budget), description="prompt search", unit="prompt"):
         if not frontier:
-            nodes = _judged(calls, agreement_weight)
+            nodes = _judged(calls, weights)
             best = sorted(nodes, key=lambda node: (-node.score, node.number))[:beam]
             steps = [(n.number, name, p) for n in best for name, p in expand(n.prompt)]
             fresh = {p: (parent, name, p) for parent, name, p in reversed(steps) if p not in seen}
@@ -104,7 +114,7 @@ def search(
         seen.add(prompt)
         found = vars(measure(prompt, score, material))
         calls.append(Call(number=number, parent=parent, operator=operator, prompt=prompt, **found))
-    return _judged(calls, agreement_weight)
+    return _judged(calls, weights)
 
 
 def _in_turn(steps: Sequence[_Step], tried: Mapping[str, int], draw: random.Random) -> list[_Step]:
@@ -119,7 +129,7 @@ def _in_turn(steps: Sequence[_Step], tried: Mapping[str, int], draw: random.Rand
     return [step for _, _, step in sorted(ordered, key=lambda turn: turn[:2])]
 
 
-def _judged(calls: Sequence[Call], agreement_weight: float) -> list[Node]:
+def _judged(calls: Sequence[Call], weights: Weights) -> list[Node]:
     """Return the prompts with their agreement and score.
 
     The log-probability of another prompt is the seed's and what it gains on it. Prompts that show
@@ -131,14 +141,16 @@ def _judged(calls: Sequence[Call], agreement_weight: float) -> list[Node]:
     agreement = _agreement(np.array([call.article_log_probabilities for call in calls]))
     nodes = []
     for call, shares in zip(calls, agreement, strict=True):
-        gains, mean = _shot_gains(call, calls[0]), float(shares.mean())
+        gains = _shot_gains(call, calls[0])
+        scores = weights.agreement * shares
+        scores += weights.mutual_information * np.array(call.article_information)
         told = calls[0].log_probability + (float(np.mean(gains)) if gains else 0.0)
         nodes.append(
             Node(
                 **vars(call),
-                article_agreement=shares.tolist(),
-                agreement=mean,
-                score=told + agreement_weight * mean,
+                agreement=float(shares.mean()),
+                article_scores=scores.tolist(),
+                score=told + float(scores.mean()),
             )
         )
     return nodes
@@ -174,12 +186,12 @@ def _beats(node: Node, seed: Node) -> bool:
     """Return whether the score exceeds the seed's by more than the standard error of the gains.
 
     Each prompt is asked about the same few shots: most differences between prompts are luck, and
-    the seed is a person's best guess. Without shots the agreement on the same articles decides.
+    the seed is a person's best guess. Without shots the same articles decide.
     """
     gains = _shot_gains(node, seed)
     if len(gains) > 1:
         return bool(node.score - seed.score > sem(gains))
-    pairs = zip(node.article_agreement, seed.article_agreement, strict=True)
+    pairs = zip(node.article_scores, seed.article_scores, strict=True)
     gains = [one - other for one, other in pairs]
     return bool(np.mean(gains) > (sem(gains) if len(gains) > 1 else 0.0))
 

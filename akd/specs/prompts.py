@@ -58,6 +58,7 @@ class PromptParams(Frozen):
     budget: Positive
     beam: Positive
     agreement_weight: NotNegative
+    mutual_information_weight: NotNegative
     operators: list[Operator]
     keyword_neighbours: Positive
     near_copy: Probability

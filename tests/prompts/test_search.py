@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from akd.prompts.demonstrations import Shot, demonstration_sets
 from akd.prompts.measure import Material
 from akd.prompts.operators import neighbours
-from akd.prompts.search import Node, search, seed_prompt, winner
+from akd.prompts.search import Node, Weights, search, seed_prompt, winner
 from akd.prompts.template import Prompt
 from akd.prompts.tree import confusion, search_curve, sensitivity, tree_rows, tree_table
 from akd.records import Scores
@@ -29,7 +29,7 @@ def _search(
         partial(neighbours, moves=moves(operators)),
         oracle,
         material=Material(shots, FREE, True),
-        agreement_weight=1.0,
+        weights=Weights(2.0, 1.0),
         budget=budget,
         beam=2,
         random_seed=7,
@@ -59,7 +59,8 @@ def _node(number: int, log_probabilities: Sequence[float], agreement: float = 0.
         shot_log_probabilities=told,
         shot_labels=dict.fromkeys(told, 0),
         article_log_probabilities=[[-0.7, -0.7]] * 2,
-        article_agreement=[0.5 * agreement, 1.5 * agreement],
+        article_information=[0.0, 0.0],
+        article_scores=[0.5 * agreement, 1.5 * agreement],
         agreement=agreement,
     )
 
@@ -74,7 +75,7 @@ def test_a_lucky_prompt_does_not_replace_the_seed() -> None:
 
 def test_without_shots_a_lucky_article_does_not_replace_the_seed() -> None:
     seed, better = _node(0, [], 0.0), _node(1, [], 0.4)
-    lucky = Node(**{**vars(better), "article_agreement": [1.2, -0.4]})
+    lucky = Node(**{**vars(better), "article_scores": [1.2, -0.4]})
     assert winner([seed, better]) == better
     assert winner([seed, lucky]) == seed
 
@@ -123,7 +124,7 @@ def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
         lambda prompt: iter(steps.get(prompt, [])),
         Oracle(),
         material=Material([*easy, *hard], FREE, True),
-        agreement_weight=0.0,
+        weights=Weights(0.0, 0.0),
         budget=2,
         beam=1,
         random_seed=0,
@@ -134,12 +135,12 @@ def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
     assert second.score == pytest.approx(first.score + gain)
 
 
-def test_without_shots_agreement_alone_chooses() -> None:
+def test_without_shots_unlabelled_articles_alone_choose() -> None:
     nodes, _ = _search(14, shots=[], operators=("verbalizer", "response_format"))
     best = winner(nodes)
     assert best.prompt.words == ("bad", "good")
     assert best.log_probability == 0.0
-    assert best.score == best.agreement == max(node.agreement for node in nodes)
+    assert best.score == pytest.approx(2 * best.agreement + best.mutual_information)
 
 
 def test_a_prompt_that_is_sure_of_what_the_others_deny_is_not_taken() -> None:
@@ -158,7 +159,7 @@ def test_a_prompt_that_is_sure_of_what_the_others_deny_is_not_taken() -> None:
         lambda prompt: iter([("paraphrase", other) for other in others]),
         score,
         material=Material([], FREE, False),
-        agreement_weight=1.0,
+        weights=Weights(2.0, 1.0),
         budget=5,
         beam=1,
         random_seed=0,

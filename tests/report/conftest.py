@@ -77,7 +77,8 @@ def _prompt(folder: Path) -> None:
     steps = ((0, -1, "seed", -0.9), (1, 0, "cue", -0.5), (2, 1, "cue", -0.7))
     rows = [
         {"number": number, "parent": parent, "operator": operator, "prompt": prompts[number],
-         "score": score, "log_probability": score, "agreement": 0.0, "accuracy": 0.5}
+         "score": score, "log_probability": score, "agreement": 0.0,
+         "mutual_information": 0.0, "accuracy": 0.5}
         for number, parent, operator, score in steps
     ]  # fmt: skip
     write_json_lines(folder / "tree.jsonl", rows)

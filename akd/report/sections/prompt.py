@@ -39,7 +39,7 @@ def _tree(nodes: list[dict[str, Any]], chosen: int | None) -> Figure:
         "table holds parent, operator and score of each.",
     )
     found = [tree.Node(n["number"], n["parent"], n["operator"], n["score"]) for n in nodes]
-    columns = ("score", "log_probability", "agreement", "accuracy")
+    columns = ("score", "log_probability", "agreement", "mutual_information", "accuracy")
     body = tuple(
         (
             str(node["number"]),
