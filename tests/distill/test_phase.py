@@ -5,31 +5,29 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
-from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from akd.distill.curriculum import goal_of
 from akd.distill.phase import PhaseResult, summary
+from akd.distill.pupil import Pupil
 from akd.errors import InputError
-from akd.evaluate.predict import load_student, student_probabilities
+from akd.models import adapters
 from akd.models.scoring import TextScorer
 from akd.prompts.template import label_paths, render
-from akd.records import RATIONALE
-from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, PROMPT, adapter_spec, tiny_model
-from tests.distill.tiny_phase import READING, TEXTS, TRUTH, lessons, phase_of, run_tiny, settings_of
-
-
-def _predict(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, name: str, family: str = "llama"
-) -> np.ndarray:
-    folder = tmp_path / "base"
-    tiny_model(family).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    student = load_student(folder, tmp_path / name, Quantization(kind="none"))
-    return student_probabilities(student, TEXTS, 3)
+from tests.distill.tiny_phase import (
+    LORA,
+    READING,
+    TEXTS,
+    TRUTH,
+    lessons,
+    phase_of,
+    predict,
+    run_tiny,
+    settings_of,
+)
 
 
 def test_an_article_that_the_student_cannot_hold_is_refused(
@@ -57,7 +55,7 @@ def test_eight_rows_overfit(
         settings=settings_of(readout=readout),
     )
     assert result.curve["loss"][-1] < 0.5 < result.curve["loss"][0]
-    found = _predict(tmp_path, tokenizer, "phase", family)
+    found = predict(tmp_path, tokenizer, "phase", family)
     assert found.argmax(1).tolist() == TRUTH
     np.testing.assert_allclose(found.sum(1), 1.0)
 
@@ -94,7 +92,7 @@ def test_every_adapter_learns_from_phase_to_phase(
     assert 0 < summary(second)["trainable_share"] <= 1
     assert (summary(second)["trainable_share"] == 1) == (kind == "full")
     folder = tmp_path / "base"
-    found = [_predict(tmp_path, tokenizer, name, family) for name in ("phase-1", "phase-2")]
+    found = [predict(tmp_path, tokenizer, name, family) for name in ("phase-1", "phase-2")]
     assert not np.allclose(*found)
     base = tiny_model(family).state_dict()
     kept = AutoModelForCausalLM.from_pretrained(folder).state_dict()
@@ -117,7 +115,7 @@ def test_a_teacher_of_another_shape_teaches(
     probabilities = np.exp(centered) / np.exp(centered).sum(axis=1, keepdims=True)
     table = lessons(probabilities=probabilities)
     run_tiny(tmp_path, tokenizer, "phase", phase_of(), model=tiny_model(family), table=table)
-    found = _predict(tmp_path, tokenizer, "phase", family)
+    found = predict(tmp_path, tokenizer, "phase", family)
     knowing_nothing = np.abs(probabilities.mean(axis=0) - probabilities).mean()
     assert np.abs(found - probabilities).mean() < 0.5 * knowing_nothing
 
@@ -140,14 +138,14 @@ def test_a_coarse_phase_learns_the_groups_and_the_next_one_the_classes(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     run_tiny(tmp_path, tokenizer, "phase-1", phase_of(targets="coarse"))
-    coarse = _predict(tmp_path, tokenizer, "phase-1")
+    coarse = predict(tmp_path, tokenizer, "phase-1")
     safe = [label == 2 for label in TRUTH]
     assert (coarse[:, 2] > 0.5).tolist() == safe
     slow = {"learning_rate": 5e-3}  # what phase-1 has made one group of comes apart slowly
     first = run_tiny(
         tmp_path, tokenizer, "phase-2", phase_of(epochs=60), start="phase-1", optimizer=slow
     )
-    assert _predict(tmp_path, tokenizer, "phase-2").argmax(1).tolist() == TRUTH
+    assert predict(tmp_path, tokenizer, "phase-2").argmax(1).tolist() == TRUTH
     assert summary(first)["articles"] == 8
 
 
@@ -156,53 +154,6 @@ def test_a_phase_learns_from_the_easiest_share_of_each_label_alone(
 ) -> None:
     half = run_tiny(tmp_path, tokenizer, "phase", phase_of(articles=(0.0, 0.5), epochs=1))
     assert half.articles == 5  # of 3, 2 and 3 articles
-
-
-@pytest.mark.parametrize(
-    "losses",
-    [
-        {"hard_cross_entropy": 1.0},
-        {"kl": 1.0},
-        {"soft_cross_entropy": 0.5, "kl": 0.5, "hidden": 0.1},
-        {"soft_cross_entropy": 1.0, "next_token": 0.1},
-    ],
-    ids=lambda losses: "+".join(losses),
-)
-def test_every_loss_teaches_and_has_a_curve_of_its_own(
-    losses: dict[str, float], tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    states = torch.randn(8, 48, generator=torch.Generator().manual_seed(1)).half()
-    phase = phase_of(losses=losses, epochs=10)
-    curve = run_tiny(tmp_path, tokenizer, "phase", phase, states=states).curve
-    assert curve.columns == ["step", "loss", *losses]
-    total = sum(weight * curve[name] for name, weight in losses.items())
-    np.testing.assert_allclose(total, curve["loss"], rtol=1e-5)
-    assert curve["loss"][-1] < 0.8 * curve["loss"][0]
-    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
-
-
-@pytest.mark.parametrize("kind", ["projection", "gram"])
-def test_hidden_states_are_met_and_the_projection_is_not_kept(
-    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    states = torch.randn(3, 48, generator=torch.Generator().manual_seed(1)).half()[TRUTH]
-    losses = {"hidden": {"kind": kind, "distance": "mse"}}
-    settings = settings_of(losses={**settings_of().losses.model_dump(), **losses})
-    phase = phase_of(losses={"hidden": 1.0})
-    curve = run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings, states=states).curve
-    assert curve["hidden"][-1] < 0.9 * curve["hidden"][0]
-    with safe_open(tmp_path / "phase" / "adapter_model.safetensors", "pt") as content:
-        assert all("lora" in name for name in content.keys())  # noqa: SIM118 (not a mapping)
-
-
-def test_words_alone_teach_no_classes_but_leave_a_readout(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    """The baseline `cpt`: next tokens first, then the classes in closed form."""
-    phase = phase_of(losses={"next_token": 1.0}, epochs=10)
-    curve = run_tiny(tmp_path, tokenizer, "phase", phase).curve
-    assert curve["next_token"][-1] < 0.8 * curve["next_token"][0]
-    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
 
 
 def test_a_loss_that_is_not_finite_names_step_and_articles_and_keeps_the_checkpoint(
@@ -224,70 +175,36 @@ def test_a_loss_that_is_not_finite_names_step_and_articles_and_keeps_the_checkpo
     }
 
 
+def test_a_student_that_hears_itself_is_less_sure_of_what_the_teacher_says(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    sure = []
+    for share in (0.0, 0.5, 0.9):
+        settings = settings_of(own_share=share)
+        run_tiny(tmp_path, tokenizer, f"{share}", phase_of(epochs=60), settings=settings)
+        sure.append(predict(tmp_path, tokenizer, f"{share}")[range(8), TRUTH].mean())
+    assert sure[0] > sure[1] > sure[2]
+
+
+@pytest.mark.parametrize("readout", ["pooled", "label_words"])
+def test_what_a_student_says_first_is_what_it_would_say_when_asked(
+    readout: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    adapters.write_empty(tmp_path / "student")
+    adapted = adapters.attach(tiny_model("llama"), LORA, tmp_path / "student", train=True)
+    pupil = Pupil(adapted, tokenizer, READING, TEXTS)
+    if readout == "pooled":
+        pupil.begin_reading(tmp_path / "student", goal_of(lessons(), None, 1.0).probabilities)
+    asked = pupil.logits(np.arange(len(TEXTS)))
+    np.testing.assert_allclose(pupil.first_logits, asked, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["random", "student_loss", "reciprocal_rank"])
 def test_difficulty_by_the_student_and_by_chance_run_through(
     kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     phase, settings = phase_of(articles=(0.0, 0.5), epochs=1), settings_of(difficulty=kind)
     assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 5
-
-
-def _rationales(tokenizer: PreTrainedTokenizerFast, count: int) -> pl.DataFrame:
-    """Return a reason of the first articles, of which the teacher is nearly sure."""
-    tokens = tokenizer(" people left their homes.", add_special_tokens=False).input_ids
-    rows = {
-        "id": [f"n{n:03d}" for n in range(count)],
-        "text": [tokenizer.decode(tokens)] * count,
-        "tokens": [tokens] * count,
-        "top_tokens": [[[token, 7] for token in tokens]] * count,
-        "top_log_probabilities": [[[-0.05, -4.0]] * len(tokens)] * count,
-        "tail_mass": [[0.03] * len(tokens)] * count,
-    }
-    return pl.DataFrame(rows, schema=RATIONALE)
-
-
-@pytest.mark.parametrize("kind", ["text", "top_k"])
-def test_a_student_learns_to_give_the_reasons_that_some_articles_have(
-    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    spec = {**settings_of().losses.model_dump(), "rationale": {"kind": kind}}
-    phase = phase_of(losses={"soft_cross_entropy": 0.5, "rationale": 0.5})
-    curve = run_tiny(
-        tmp_path,
-        tokenizer,
-        "phase",
-        phase,
-        settings=settings_of(losses=spec),
-        rationales=_rationales(tokenizer, 5),
-    ).curve
-    assert curve["rationale"][-2:].mean() < 0.3 * curve["rationale"][0]
-    assert _predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
-
-
-def test_reasons_of_another_tokenizer_are_refused_before_training(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    foreign = _rationales(tokenizer, 2).with_columns(text=pl.lit("Something else."))
-    with pytest.raises(InputError, match="n000 is of another tokenizer than the student's"):
-        run_tiny(
-            tmp_path, tokenizer, "phase", phase_of(losses={"rationale": 1.0}), rationales=foreign
-        )
-    assert not (tmp_path / "phase").exists()
-
-
-def test_a_reason_for_which_there_is_no_room_is_refused(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    long = replace(READING, text_tokens=238)
-    with pytest.raises(InputError, match="leaves no room for 238"):
-        run_tiny(
-            tmp_path,
-            tokenizer,
-            "phase",
-            phase_of(losses={"rationale": 1.0}),
-            reading=long,
-            rationales=_rationales(tokenizer, 2),
-        )
 
 
 def test_gradient_checkpointing_computes_again_and_learns_the_same(
@@ -307,5 +224,5 @@ def test_gradient_checkpointing_computes_again_and_learns_the_same(
             optimizer={"gradient_checkpointing": again},
         )
     assert len(passes[True]) == len(passes[False]) + 4  # steps
-    plain, twice = (_predict(tmp_path, tokenizer, f"again-{again}") for again in (False, True))
+    plain, twice = (predict(tmp_path, tokenizer, f"again-{again}") for again in (False, True))
     np.testing.assert_allclose(plain, twice, atol=1e-4)

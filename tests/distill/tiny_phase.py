@@ -17,10 +17,11 @@ from akd.console import guard
 from akd.distill.lessons import Lessons, TeacherBlocks, lessons_of
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.phase import PhaseResult, run_phase
+from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
 from akd.prompts.reading import Reading
 from akd.records import SIGNAL
-from akd.specs.adapters import Adapter
+from akd.specs.adapters import Adapter, Quantization
 from akd.specs.distillation import DistillParams, OptimizerParams, Phase
 from tests.conftest import (
     PROMPT,
@@ -169,6 +170,17 @@ def run_tiny(
         checkpoints=folder / "checkpoints",
         seed=5,
     )
+
+
+def predict(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, name: str, family: str = "llama"
+) -> np.ndarray:
+    """Return what the student of the phase `name` says of the texts (8, 3), from its folder."""
+    folder = tmp_path / "base"
+    tiny_model(family).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    student = load_student(folder, tmp_path / name, Quantization(kind="none"))
+    return student_probabilities(student, TEXTS, 3)
 
 
 def main(folder: Path) -> None:
