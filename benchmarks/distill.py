@@ -1,13 +1,17 @@
 """The students of each method on the same signals: AKD, its ablations, and other methods.
 
-Takes signals, articles and models of the last `dvc repro` of a task. Every method sees the same
-documents as often; `kd` trains all weights on hard labels and a divergence (half each), `hard`
-learns the teacher's labels without its doubts, `cpt` next tokens alone and then the closed-form
-readout; `ted` learns the teacher's distribution and its task-filtered states, which must be stored
-(`dvc exp run -S label.states=all`); `minillm` learns from what it writes itself, weighed by the
-teacher, which is loaded, and then the closed-form readout.
+Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
+of other regimes in the result file. Every method sees the same documents as often; `kd` trains all
+weights on hard labels and a divergence (half each), `hard` learns the teacher's labels without its
+doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
+distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`);
+`minillm` learns from what it writes itself, weighed by the teacher, which is loaded, and then the
+closed-form readout.
 
-    python -m benchmarks.distill --task bbc-topics --seeds 1 --articles 1000
+    python -m benchmarks.distill --seeds 3
+    python -m benchmarks.distill --seeds 3 --ablations
+
+Speed and memory of a step come from step.json (`python -m benchmarks.step`), where that is there.
 """
 
 import tempfile
@@ -21,13 +25,21 @@ import typer
 from akd import params
 from akd.console import guard
 from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
-from akd.evaluate.metrics import Floats, Ints, accuracy
+from akd.evaluate.metrics import Floats, Ints
+from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
-from benchmarks.clone import write_result
+from benchmarks.clone import RESULTS, write_result
 from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
+from benchmarks.repeated import over_articles
 
 FULL_RATE = 0.1  # all weights at the rate of an adapter forget what they know
+
+REGIMES = {
+    ("bbc-topics", "auto"): "topics",
+    ("bbc-topics", "batch"): "topics_zero_shot",
+}
+STEP = ("step_ratio_live_teacher", "memory_ratio_live_teacher", "step_ratio_trl")
 
 Change = Callable[[dict[str, Any]], None]
 """Changes settings, as plain values, in place."""
@@ -101,14 +113,13 @@ ABLATIONS: dict[str, Change] = {
 
 
 def main(
-    task: Annotated[str, typer.Option(help="Of the last `dvc repro`.")] = "bbc-topics",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1,
     articles: Annotated[int, typer.Option(help="Lessons, at most.")] = 1000,
     only: Annotated[str, typer.Option(help="Names of methods, with commas; none means all.")] = "",
     ablations: Annotated[bool, typer.Option(help="Ablations instead of methods.")] = False,
 ) -> None:
-    """Write benchmarks/results/distill-<task>.json, or ablations-<task>.json."""
-    settings = params.load().model_copy(update={"task": task})
+    """Write the part of this regime into benchmarks/results/distill.json, or ablations.json."""
+    settings = params.load()
     gold, labels = gold_of(settings)
     known = ABLATIONS if ablations else METHODS
     chosen = {name: known[name] for name in (only.split(",") if only else known)}
@@ -116,18 +127,38 @@ def main(
         name: _lessons(_changed(settings, change, settings.seed), articles)
         for name, change in chosen.items()
     }
-    rows: dict[str, Any] = {}
-    for name, change in chosen.items():
-        found = [
-            _run(_changed(settings, change, seed), lessons[name], gold["text"].to_list(), labels)
+    name = "ablations" if ablations else "distill"
+    regime = REGIMES.get((settings.task, settings.prompt.calibration.kind), settings.task)
+    result = _kept(RESULTS / f"{name}.json", regime)
+    found = result.setdefault(regime, {})
+    found |= {"n": len(labels), "articles": articles, **_contestants()}
+    for method, change in chosen.items():
+        right = [
+            _right(
+                _changed(settings, change, seed), lessons[method], gold["text"].to_list(), labels
+            )
             for seed in range(settings.seed, settings.seed + seeds)
         ]
-        rows[name] = {"accuracy": round(float(np.mean(found)), 4), "runs": found}
-        print(name, rows[name], flush=True)
-    command = f"python -m benchmarks.distill --task {task} --seeds {seeds} --articles {articles}"
-    name = f"{'ablations' if ablations else 'distill'}-{task}"
-    result = {"n": len(labels), "articles": articles, "rows": rows}
-    write_result(name, f"{command}{' --ablations' if ablations else ''}", result)
+        found[method] = over_articles(np.stack(right), settings)
+        command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
+        write_result(name, command + " --ablations" * ablations, result)
+
+
+def _kept(file: Path, regime: str) -> dict[str, Any]:
+    """Return the figures that are there, and those of a step where they have been measured."""
+    before = read_json(file) if file.is_file() else {}
+    step = read_json(RESULTS / "step.json") if (RESULTS / "step.json").is_file() else {}
+    regimes = {key: before[key] for key in {*REGIMES.values(), regime} if key in before}
+    return {**regimes, **{key: step[key] for key in STEP if key in step}}
+
+
+def _contestants() -> dict[str, Any]:
+    """Return teacher and TF-IDF of the last `dvc repro`."""
+    report = read_json(Path("metrics") / "evaluate.json")
+    return {
+        model: {"mean": report[model]["accuracy"], **report[model]["interval"]["accuracy"]}
+        for model in ("teacher", "tfidf")
+    }
 
 
 def _changed(settings: Params, change: Change, seed: int) -> Params:
@@ -146,11 +177,12 @@ def _lessons(settings: Params, articles: int) -> Lessons:
     return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
 
 
-def _run(settings: Params, lessons: Lessons, texts: list[str], labels: Ints) -> float:
+def _right(settings: Params, lessons: Lessons, texts: list[str], labels: Ints) -> Floats:
+    """Teach a student; return 1 for each gold text that it gets right, else 0 (n,)."""
     with tempfile.TemporaryDirectory() as scratch:
         run_phases(settings, lessons, Path(scratch))
-        found: Floats = taught_probabilities(settings, Path(scratch), texts)
-    return round(accuracy(labels, found), 4)
+        found = taught_probabilities(settings, Path(scratch), texts)
+    return np.asarray(found.argmax(axis=1) == labels, np.float64)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import typer
 from numpy.typing import NDArray
 
 from akd import params
-from akd.evaluate.intervals import draw_rows, interval
 from akd.params import Params
 from akd.prompts.adapt import Adaptation, Asked, adapt
 from akd.prompts.calibration import fit
@@ -26,6 +25,7 @@ from akd.teacher.asked import asked
 from akd.teacher.engine import open_engine
 from benchmarks.clone import write_result
 from benchmarks.labelled import DATA, Labelled, data_sets
+from benchmarks.repeated import over_articles
 
 Kind = Literal["none", "batch", "auto"]
 SEED: dict[str, Kind] = {"seed_raw": "none", "seed_calibrated": "batch", "auto": "auto"}
@@ -64,12 +64,11 @@ def main(
         max_characters=settings.clean.max_characters,
     )
     result: dict[str, Any] = {"budget": search.budget, "draws": draws}
-    for name, labelled in found:
-        result[name] = _figures(labelled, teacher, settings, draws)
-        print(name, result[name], flush=True)
     options = f" --data {data}" if data else ""
     command = f"python -m benchmarks.prompt{options} --draws {draws} --gold {gold}"
-    write_result("prompt", command, result)
+    for name, labelled in found:
+        result[name] = _figures(labelled, teacher, settings, draws)
+        write_result("prompt", command, result)
 
 
 def _figures(labelled: Labelled, teacher: Asked, settings: Params, draws: int) -> dict[str, Any]:
@@ -94,8 +93,8 @@ def _figures(labelled: Labelled, teacher: Asked, settings: Params, draws: int) -
     gaps = {f"{one}_minus_{other}": stacked[one] - stacked[other] for one, other in GAPS}
     return {
         "n": len(labelled.gold),
-        **{name: _interval(rows, settings) for name, rows in stacked.items()},
-        "gap": {name: _interval(rows, settings) for name, rows in gaps.items()},
+        **{name: over_articles(rows, settings) for name, rows in stacked.items()},
+        "gap": {name: over_articles(rows, settings) for name, rows in gaps.items()},
         "searches": searches,
     }
 
@@ -122,21 +121,6 @@ def _right(
         calibrator = fit(spec, unlabelled, told, [shot.label for shot in free])
         found[name] = calibrator.probabilities(gold).argmax(axis=1) == labelled.labels
     return found
-
-
-def _interval(rows: NDArray[np.float64], settings: Params) -> dict[str, Any]:
-    """Return the mean over draws and articles (draws, n) with an interval over articles."""
-    resamples = draw_rows(rows.shape[1], settings.evaluate.resamples, settings.seed)
-    means = rows.mean(axis=0)
-    low, high = interval(
-        lambda chosen: float(means[chosen].mean()), resamples, settings.evaluate.confidence
-    )
-    return {
-        "mean": round(float(means.mean()), 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "draws": [round(float(row.mean()), 4) for row in rows],
-    }
 
 
 def _search(found: Adaptation) -> dict[str, Any]:
