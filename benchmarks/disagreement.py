@@ -69,7 +69,7 @@ def _left_out(settings: Params, texts: list[str], probabilities: NDArray[np.floa
     with tempfile.TemporaryDirectory() as empty:
         adapters.write_empty(Path(empty))
         untrained = adapters.attach(model, settings.adapter, Path(empty), train=False)
-    states = Pupil(untrained, load_tokenizer(STUDENT), reading, texts).mean_states()
+    states = Pupil(untrained, load_tokenizer(STUDENT), reading, texts).features()
     found = np.empty(len(texts), int)
     folds = KFold(FOLDS, shuffle=True, random_state=settings.seed)
     for rest, left_out in folds.split(states):

@@ -24,7 +24,7 @@ from akd.models.student import (
     LabelWordStudent,
     PooledStudent,
     Readout,
-    article_mean,
+    article_features,
     final_states,
     load_readout,
     read_blocks,
@@ -60,7 +60,7 @@ class Pupil:
         self.reading = reading
 
     def begin_reading(self, start: Path, probabilities: Floats) -> None:
-        """Read classes off the mean state: with the readout found in `start`, else a fitted one.
+        """Read classes off the article's features: with the readout in `start`, else a fitted one.
 
         Args:
             start: the folder of the adapter before.
@@ -72,10 +72,10 @@ class Pupil:
             self._fitted_to = self.fit_reading(probabilities)
 
     def fit_reading(self, probabilities: Floats) -> NDArray[np.float32]:
-        """Fit the readout to the mean states as they are now, and return these (n, width)."""
-        states = self.mean_states()
-        self.readout = fit_readout(states, probabilities)
-        return states
+        """Fit the readout to the articles' features as they are now, and return these."""
+        features = self.features()
+        self.readout = fit_readout(features, probabilities)
+        return features
 
     @cached_property
     def first_logits(self) -> NDArray[np.float32]:
@@ -100,7 +100,7 @@ class Pupil:
         return student.to(self.language_model.device)
 
     def states(self) -> torch.Tensor:
-        """Return the state that classes are read off of each article (n, width)."""
+        """Return the final state of each article, see `StudentOutput` (n, width)."""
         student = self.classifier()
         found = self._forward(lambda *batch: student(*batch).state, np.arange(len(self.sequences)))
         return torch.from_numpy(found).to(self.language_model.device)
@@ -148,14 +148,15 @@ class Pupil:
         finally:
             self.language_model.train(learning)
 
-    def mean_states(self) -> NDArray[np.float32]:
-        """Return the mean state of each article (n, width), which needs no readout."""
-        before, after = self.around()
+    def features(self) -> NDArray[np.float32]:
+        """Return what classes are read off of each article (n, features); it needs no readout."""
+        model, (before, after) = self.language_model, self.around()
 
-        def mean(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-            return article_mean(final_states(self.language_model, tokens), lengths, before, after)
+        def read(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            hidden = final_states(model, tokens)
+            return article_features(model, tokens, hidden, lengths, before, after)
 
-        return self._forward(mean, np.arange(len(self.sequences)))
+        return self._forward(read, np.arange(len(self.sequences)))
 
     def _forward(
         self, forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: Ints

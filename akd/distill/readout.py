@@ -1,4 +1,4 @@
-"""Where a student begins: the linear readout that its untrained states allow, in closed form."""
+"""Where a student begins: the linear readout that it allows untrained, in closed form."""
 
 import numpy as np
 import torch
@@ -17,10 +17,10 @@ _FOLDS = 5
 _LOGARITHMS = (-5.0, 10.0)  # of the factor
 
 
-def fit_readout(states: NDArray[np.float32], probabilities: Floats) -> Readout:
-    """Return the readout that least squares finds: from states to the teacher's probabilities.
+def fit_readout(features: NDArray[np.float32], probabilities: Floats) -> Readout:
+    """Return the readout that least squares finds: from features to the teacher's probabilities.
 
-    A ridge regression (Hoerl and Kennard 1970) of the probabilities on standardised states, its
+    A ridge regression (Hoerl and Kennard 1970) of the probabilities on standardised features, its
     strength chosen by generalised cross-validation; then one factor makes logits of what it
     predicts, under which left-out articles have the lowest cross-entropy (Guo et al. 2017).
     Between probabilities no error is larger than 1; between their logarithms the largest ones
@@ -28,14 +28,14 @@ def fit_readout(states: NDArray[np.float32], probabilities: Floats) -> Readout:
     states already tell, instead of from the arbitrary logits of an untrained student.
 
     Args:
-        states: mean states of the student (n, width).
+        features: of the articles, see `akd.models.student.article_features` (n, features).
         probabilities: of the teacher (n, labels).
     """
-    center, spread = states.mean(axis=0), states.std(axis=0) + 1e-6
-    inputs = (states - center) / spread
+    center, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    inputs = (features - center) / spread
     ridge = RidgeCV(alphas=STRENGTHS).fit(inputs, probabilities)
     factor = _factor(inputs, probabilities, ridge.alpha_)
-    root = np.sqrt(states.shape[1])
+    root = np.sqrt(features.shape[1])
     arrays = (center, spread * root, factor * ridge.coef_ * root, factor * ridge.intercept_)
     return Readout(*(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays))
 

@@ -1,8 +1,9 @@
 """The student as a classifier: two ways to read class logits off a language model.
 
 `LabelWordStudent` reads it as it is: at the decision position, over the label words. A student cut
-out of its teacher's first layers has not yet worked out the next word there, while the mean of its
-states over the article tells the classes apart linearly: `PooledStudent` reads that.
+out of its teacher's first layers has not yet worked out the next word there, while the means over
+the article of its word embeddings (which words there are) and of its final states (what it makes of
+them) tell the classes apart linearly: `PooledStudent` reads those.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class StudentOutput(NamedTuple):
 
     Attributes:
         logits: of the classes (batch, labels) in float32.
-        state: that the logits are read off (batch, width).
+        state: final state at the decision position, or its mean over the article (batch, width).
         hidden: final states of all positions (batch, length, width).
         filtered: what its task-aware filters pass (batch, layers, filtered); None without filters.
     """
@@ -39,13 +40,14 @@ class StudentOutput(NamedTuple):
 
 
 class Readout(nn.Module):
-    """A linear classifier on mean states, trained with the adapter.
+    """A linear classifier on the features of an article, trained with the adapter.
 
     Args:
-        center: of the states (width,).
-        scale: what they are divided by (width,). It holds the root of the width, so that one step
-            of an optimiser moves the logits as far as it moves one weight, however wide the model.
-        weight, bias: (labels, width) and (labels,).
+        center: of the features (features,).
+        scale: what they are divided by (features,). It holds the root of their number, so that one
+            step of an optimiser moves the logits as far as it moves one weight, however wide the
+            model is.
+        weight, bias: (labels, features) and (labels,).
     """
 
     def __init__(
@@ -59,9 +61,9 @@ class Readout(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Return class logits (batch, labels) of mean states (batch, width), in float32."""
-        standardised = (states.float() - self.center) / self.scale
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return class logits (batch, labels) of features (batch, features), in float32."""
+        standardised = (features.float() - self.center) / self.scale
         return nn.functional.linear(standardised, self.weight, self.bias)
 
 
@@ -97,12 +99,12 @@ class LabelWordStudent(nn.Module):
 
 
 class PooledStudent(nn.Module):
-    """A language model read by a linear readout of its mean state over the article.
+    """A language model read by a linear readout of what it makes of the article.
 
     Args:
         language_model: with its adapter.
         before, after: how many tokens stand before and after the article.
-        readout: from the mean state to class logits.
+        readout: from the features of the article to class logits, see `article_features`.
     """
 
     def __init__(
@@ -117,8 +119,33 @@ class PooledStudent(nn.Module):
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> StudentOutput:
         """Read right-padded tokens (batch, length); what stands after a length is not seen."""
         hidden = final_states(self.language_model, tokens)
-        state = article_mean(hidden, lengths, self._before, self._after)
-        return StudentOutput(self.readout(state), state, hidden)
+        features = article_features(
+            self.language_model, tokens, hidden, lengths, self._before, self._after
+        )
+        return StudentOutput(self.readout(features), features[:, -hidden.shape[-1] :], hidden)
+
+
+def article_features(
+    language_model: PeftModel,
+    tokens: torch.Tensor,
+    hidden: torch.Tensor,
+    lengths: torch.Tensor,
+    before: int,
+    after: int,
+) -> torch.Tensor:
+    """Return the means over each article of its word embeddings and of its final states.
+
+    Args:
+        tokens: (batch, length), right-padded after `lengths` (batch,).
+        hidden: final states (batch, length, width).
+        before, after: how many tokens stand before and after the article.
+
+    Returns:
+        Features (batch, width of the embeddings + width), the final states last.
+    """
+    base = cast(PreTrainedModel, language_model.get_base_model())
+    words = base.get_input_embeddings()(tokens)
+    return article_mean(torch.cat([words.to(hidden), hidden], dim=-1), lengths, before, after)
 
 
 def article_mean(
