@@ -40,6 +40,7 @@ def main(
 ) -> None:
     """Write benchmarks/results/crisis.json."""
     settings, task = params.load(), load_task(TASK / "task.yaml")
+    command = f"python -m benchmarks.crisis --draws {draws} --students {students}"
     names = task.label_names
     table = with_texts(load_held_out(TASK, names), DATA / "clean", settings.clean.max_characters)
     gold = np.array([names.index(label) for label in table["label"]])
@@ -61,9 +62,7 @@ def main(
         if number < students:
             row |= _student(found, taught, lessons, table, gold, rest)
         rows.append(row)
-        print(row, flush=True)
-    command = f"python -m benchmarks.crisis --draws {draws} --students {students}"
-    write_result("crisis", command, {**_summary(rows), "n": len(gold) - 20, "draws": rows})
+        write_result("crisis", command, {**_summary(rows), "n": len(gold) - 20, "draws": rows})
 
 
 def _scores(texts: list[str]) -> Scores:
