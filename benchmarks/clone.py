@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +55,13 @@ def write_result(name: str, command: str, result: Mapping[str, Any]) -> None:
     """Write benchmarks/results/<name>.json with the machine and the command beside the figures."""
     write_json(RESULTS / f"{name}.json", {"command": command, "machine": machine(), **dict(result)})
     print(json.dumps(result, indent=2))
+
+
+def measured(name: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Return those of these figures that benchmarks/results/<name>.json holds."""
+    file = RESULTS / f"{name}.json"
+    found = read_json(file) if file.is_file() else {}
+    return {key: found[key] for key in keys if key in found}
 
 
 def machine() -> dict[str, Any]:

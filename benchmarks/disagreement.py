@@ -20,13 +20,12 @@ from akd.distill.curriculum import goal_of
 from akd.distill.lessons import read_lessons
 from akd.distill.pupil import Pupil
 from akd.distill.readout import fit_readout
-from akd.io import read_json
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
 from akd.params import Params
 from akd.prompts.reading import reading_of
 from akd.task import load_task
-from benchmarks.clone import RESULTS, write_result
+from benchmarks.clone import measured, write_result
 from benchmarks.draw_topics import TASK, topics
 from benchmarks.phases import DATA, STUDENT
 
@@ -45,8 +44,6 @@ def main() -> None:
     teacher = probabilities.argmax(1)
     student = _left_out(settings, table["text"].to_list(), probabilities)
     apart = teacher != student
-    file = RESULTS / "disagreement.json"
-    before = read_json(file) if file.is_file() else {}
     found = {
         "n": len(truth),
         "teacher": _share(teacher == truth),
@@ -55,7 +52,7 @@ def main() -> None:
         "teacher_where_they_disagree": _share((teacher == truth)[apart]),
         "student_where_they_disagree": _share((student == truth)[apart]),
     }
-    kept = {key: before[key] for key in ("batch", "auto") if key in before}
+    kept = measured("disagreement", ("batch", "auto"))
     result = {**kept, settings.prompt.calibration.kind: found}
     write_result("disagreement", "python -m benchmarks.disagreement", result)
 

@@ -29,7 +29,7 @@ from akd.evaluate.metrics import Floats, Ints
 from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
-from benchmarks.clone import RESULTS, write_result
+from benchmarks.clone import measured, write_result
 from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
 from benchmarks.repeated import over_articles
 
@@ -129,7 +129,8 @@ def main(
     }
     name = "ablations" if ablations else "distill"
     regime = REGIMES.get((settings.task, settings.prompt.calibration.kind), settings.task)
-    result = _kept(RESULTS / f"{name}.json", regime)
+    kept = measured(name, [*REGIMES.values(), regime])
+    result = {**kept, **measured("step", STEP)}
     found = result.setdefault(regime, {})
     found |= {"n": len(labels), "articles": articles, **_contestants()}
     for method, change in chosen.items():
@@ -142,14 +143,6 @@ def main(
         found[method] = over_articles(np.stack(right), settings)
         command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
         write_result(name, command + " --ablations" * ablations, result)
-
-
-def _kept(file: Path, regime: str) -> dict[str, Any]:
-    """Return the figures that are there, and those of a step where they have been measured."""
-    before = read_json(file) if file.is_file() else {}
-    step = read_json(RESULTS / "step.json") if (RESULTS / "step.json").is_file() else {}
-    regimes = {key: before[key] for key in {*REGIMES.values(), regime} if key in before}
-    return {**regimes, **{key: step[key] for key in STEP if key in step}}
 
 
 def _contestants() -> dict[str, Any]:
