@@ -110,12 +110,25 @@ def read_table(folder: Path, schema: pl.Schema) -> pl.DataFrame:
     return frame
 
 
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` that takes its place when the block ends well.
+
+    It is of this process alone: experiments of a queue write the same files of `.akd` at one time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield aside
+        aside.rename(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file aside and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.rename(path)
+    with _renamed(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -173,10 +186,8 @@ def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"]) -> None:
     """Write tensors as safetensors without metadata (two keys of it come in random order)."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
-    aside.rename(path)
+    with _renamed(path) as aside:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
 
 
 def read_tensors(path: Path) -> dict[str, "torch.Tensor"]:

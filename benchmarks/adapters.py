@@ -6,7 +6,7 @@ The documents per second count the loading of the student and the fitting of its
 
     python -m benchmarks.adapters
 
-`full` runs with a tenth of the learning rate: at that of an adapter it forgets what it knows.
+`full` has a learning rate of its own: at that of an adapter it forgets what it knows.
 `bitfit` has nothing to train on a student without biases, and is then reported as refused.
 """
 
@@ -30,10 +30,9 @@ from akd.io import read_json, write_json
 from akd.params import Params
 from akd.specs.adapters import Adapter
 from benchmarks.clone import write_result
-from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
+from benchmarks.phases import DATA, FULL_RATE, gold_of, run_phases, taught_probabilities
 
 TASK = "bbc-topics"
-FULL_RATE = 0.1
 KINDS = get_args(Adapter.model_fields["kind"].annotation)
 
 
@@ -91,7 +90,7 @@ def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:
 def _settings(kind: str) -> Params:
     settings = params.load()
     adapter = settings.adapter.model_copy(update={"kind": kind})
-    rate = settings.optimizer.learning_rate * (FULL_RATE if kind == "full" else 1)
+    rate = FULL_RATE if kind == "full" else settings.optimizer.learning_rate
     optimizer = settings.optimizer.model_copy(update={"learning_rate": rate})
     changes = {"task": TASK, "adapter": adapter, "optimizer": optimizer}
     return settings.model_copy(update=changes)

@@ -30,10 +30,8 @@ from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
 from benchmarks.clone import measured, write_result
-from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
+from benchmarks.phases import DATA, FULL_RATE, gold_of, run_phases, taught_probabilities
 from benchmarks.repeated import over_articles
-
-FULL_RATE = 0.1  # all weights at the rate of an adapter forget what they know
 
 REGIMES = {
     ("bbc-topics", "auto"): "topics",
@@ -67,7 +65,7 @@ def _kd(settings: dict[str, Any]) -> None:
     _one_phase(settings)
     _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
     settings["adapter"]["kind"] = "full"
-    settings["optimizer"]["learning_rate"] *= FULL_RATE
+    settings["optimizer"]["learning_rate"] = FULL_RATE
 
 
 def _cpt(settings: dict[str, Any]) -> None:

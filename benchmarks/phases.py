@@ -9,6 +9,7 @@ from akd.corpus.examples import with_texts
 from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import PhaseResult, run_phase
+from akd.distill.recipe import Recipe
 from akd.evaluate.metrics import Floats, Ints
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
@@ -20,6 +21,9 @@ from akd.task import load_examples, load_task
 DATA = Path("data")
 STUDENT = DATA / "models" / "student"
 TEACHER = DATA / "models" / "teacher"
+FULL_RATE = (
+    0.00002  # of full fine-tuning: all weights at the rate of an adapter forget what they know
+)
 
 
 def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, PhaseResult]:
@@ -34,21 +38,23 @@ def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, Ph
             load_model(STUDENT, settings.quantization),
             load_tokenizer(STUDENT),
             lessons,
-            phase,
-            settings.distill,
+            recipe_of(settings, name),
             reading=reading,
             coarse_groups=task.coarse_groups,
             reason_cue=task.reason_cue,
             teacher=teacher_for(phase, TEACHER, DATA / "signals", DATA / "prompt", settings.label),
-            adapter=settings.adapter,
-            optimizer=settings.optimizer,
             start=folder / phase.init_from,
             out=folder / name,
             checkpoints=folder / "checkpoints",
-            seed=settings.seed,
         )
         for name, phase in settings.distill.phases.items()
     }
+
+
+def recipe_of(settings: Params, phase: str) -> Recipe:
+    """Return how the phase of this name learns."""
+    spec, distill = settings.distill.phases[phase], settings.distill
+    return Recipe(spec, distill, settings.adapter, settings.optimizer, settings.seed)
 
 
 def taught_probabilities(settings: Params, folder: Path, texts: list[str]) -> Floats:

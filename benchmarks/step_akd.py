@@ -4,6 +4,7 @@ The whole phase is run: fitting the readout, measuring the domains and writing c
 its memory, and to its time what of them falls between two steps.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from akd.models.load import load_model, load_tokenizer
 from akd.prompts.reading import reading_of
 from akd.task import load_task
 from benchmarks.meter import Meter
-from benchmarks.phases import DATA, STUDENT
+from benchmarks.phases import DATA, STUDENT, recipe_of
 
 
 def main(
@@ -31,6 +32,7 @@ def main(
 ) -> None:
     """Run the final phase from an empty adapter; write its figures."""
     settings = params.load()
+    recipe = recipe_of(settings, settings.distill.final)
     task = load_task(DATA / "tasks" / settings.task / "task.yaml")
     lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
     tokenizer, model = load_tokenizer(STUDENT), load_model(STUDENT, settings.quantization)
@@ -48,19 +50,15 @@ def main(
             model,
             tokenizer,
             Lessons(lessons, states=None, rationales=None),
-            settings.distill.phases[settings.distill.final],
-            settings.distill,
+            replace(recipe, adapter=recipe.adapter.model_copy(update={"first_layer": first_layer})),
             reading=reading_of(
                 DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
             ),
             coarse_groups=task.coarse_groups,
             reason_cue=task.reason_cue,
-            adapter=settings.adapter.model_copy(update={"first_layer": first_layer}),
-            optimizer=settings.optimizer,
             start=Path(scratch) / "student",
             out=Path(scratch) / "adapter",
             checkpoints=Path(scratch) / "checkpoints",
-            seed=settings.seed,
         )
     figures = meter.figures(settings.optimizer.batch_size)
     write_json(out, {**figures, "trainable_parameters": result.trainable})

@@ -11,6 +11,7 @@ from akd.distill.lessons import lessons_for
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import run_phase, summary
 from akd.distill.progress import checkpoints_folder
+from akd.distill.recipe import Recipe
 from akd.io import write_csv, write_json
 from akd.models.load import compute_dtype, load_model, load_tokenizer
 from akd.prompts.reading import reading_of
@@ -32,14 +33,11 @@ def main(
         load_model(student, settings.quantization),
         load_tokenizer(student),
         lessons_for(spec, filtered, signals, goal.label_names),
-        spec,
-        settings.distill,
+        Recipe(spec, settings.distill, settings.adapter, settings.optimizer, settings.seed),
         reading=reading_of(prompt, settings.distill.student_prompt, settings.label.article_tokens),
         coarse_groups=goal.coarse_groups,
         reason_cue=goal.reason_cue,
         teacher=teacher_for(spec, teacher, signals, prompt, settings.label),
-        adapter=settings.adapter,
-        optimizer=settings.optimizer,
         start=start,
         out=out,
         checkpoints=checkpoints_folder(
@@ -51,7 +49,6 @@ def main(
             },
             [filtered, signals, prompt, student, start],
         ),
-        seed=settings.seed,
     )
     if PartialState().is_main_process:
         write_json(metrics, summary(result))

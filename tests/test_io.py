@@ -1,5 +1,9 @@
 """Atomic files: whole or not there."""
 
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -80,3 +84,38 @@ def test_json_lines_end_where_a_line_ends_and_nowhere_else(tmp_path: Path) -> No
     rows = [{"text": "one\u2028two\x85three\nfour"}, {"text": ""}]
     io.write_json_lines(tmp_path / "rows.jsonl", rows)
     assert io.read_json_lines(tmp_path / "rows.jsonl") == rows
+
+
+def _write_often(write: Callable[[Path, int], None], path: Path, value: int) -> None:
+    for _ in range(300):
+        write(path, value)
+
+
+def _write_tensors(path: Path, value: int) -> None:
+    io.write_tensors(path, {"a": torch.full((1000,), value)})
+
+
+@pytest.mark.parametrize("write", [io.write_json, _write_tensors])
+def test_processes_that_write_one_file_do_not_meet(
+    tmp_path: Path, write: Callable[[Path, int], None]
+) -> None:
+    path = tmp_path / "shared"
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(partial(_write_often, write, path), [1, 2]))
+    assert [found.name for found in tmp_path.iterdir()] == ["shared"]
+    whole = tmp_path / "whole"
+    contents = []
+    for value in (1, 2):
+        write(whole, value)
+        contents.append(whole.read_bytes())
+    assert path.read_bytes() in contents
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "tensors"
+    io.write_tensors(path, {"a": torch.zeros(1)})
+    kept = path.read_bytes()
+    with pytest.raises(AttributeError):
+        io.write_tensors(path, {"a": None})  # type: ignore[dict-item]
+    assert path.read_bytes() == kept
+    assert [found.name for found in tmp_path.iterdir()] == ["tensors"]

@@ -134,7 +134,8 @@ def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: fl
         groups: for each label its group; None where labels are learnt.
         temperature: of the teacher's distribution alone, y ~ p^(1/T) (Berthelot et al. 2019,
             MixMatch, eq. 7). Below 1 it is sharpened: a small student that cannot follow each of
-            the teacher's doubts averages over them, and is as sure in the end as the teacher was.
+            the teacher's doubts averages over them. What it learns of easy articles alone can
+            still leave it surer than the teacher; `evaluate` reports the calibration of both.
     """
     told = np.array(lessons["probabilities"].to_list())
     probabilities = np.asarray(softmax(np.log(told.clip(_SMALLEST)) / temperature, axis=1))

@@ -21,6 +21,7 @@ from akd.distill.preparation import prepare
 from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
+from akd.distill.recipe import Recipe
 from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
 from akd.io import replacing
@@ -29,8 +30,7 @@ from akd.models.scoring import context_of
 from akd.models.student import save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
-from akd.specs.adapters import Adapter
-from akd.specs.distillation import CLASS_LOSSES, DistillParams, OptimizerParams, Phase
+from akd.specs.distillation import CLASS_LOSSES
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,19 @@ def run_phase(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     lessons: Lessons,
-    phase: Phase,
-    settings: DistillParams,
+    recipe: Recipe,
     *,
     reading: Reading,
     coarse_groups: Sequence[int],
     reason_cue: str,
-    adapter: Adapter,
-    optimizer: OptimizerParams,
     start: Path,
     out: Path,
     checkpoints: Path,
-    seed: int,
     teacher: LiveTeacher | None = None,
 ) -> PhaseResult:
     """Train the adapter found in `start` on the phase's articles; write it to `out`.
 
     Args:
-        settings: what all phases share.
         coarse_groups: for each label its group in the simpler task.
         reason_cue: stands between a label word and the teacher's reason.
         checkpoints: where an interrupted phase goes on; it is removed when the phase is done.
@@ -77,57 +72,59 @@ def run_phase(
         InputError: if prompt and article do not fit into the student's context, or the loss is
             no longer finite.
     """
-    before, after = reading.around(tokenizer)
-    virtual = adapter.tokens if adapter.kind in ("prompt", "prefix") else 0
-    check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
-    set_seed(seed)  # a new adapter draws its weights, before the Trainer sets any seed
-    language_model = adapters.attach(model, adapter, start, train=True)
-    pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
-    groups = coarse_groups if phase.targets == "coarse" else None
-    goal = goal_of(lessons.table, groups, settings.target_temperature)
-    if settings.readout == "pooled":
-        pupil.begin_reading(start, goal.probabilities)
-    reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
+    pupil, goal = _begun(model, tokenizer, lessons, recipe, reading, coarse_groups, start)
     progress = Progress()
-    plan = _plan(pupil, lessons.table, phase, settings, goal, optimizer, progress, seed)
-    if settings.own_share > 0:
-        goal = goal.shared_with(pupil.first_logits, settings.own_share)
-    ready = prepare(
-        pupil, lessons, phase, settings.losses, goal,
-        reasons=reasons, teacher=teacher, optimizer=optimizer, seed=seed,
-    )  # fmt: skip
+    plan = _plan(pupil, lessons.table, recipe, goal, progress)
+    if recipe.settings.own_share > 0:
+        goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
+    reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
+    ready = prepare(pupil, lessons, recipe, goal, reasons, teacher)
     effective = train(
-        ready.student,
-        ready.dataset,
-        ready.terms,
-        plan.sampler,
-        progress,
-        complete=ready.complete,
-        ids=lessons.table["id"].to_list(),
-        collate=collator(pupil.pad_token),
-        optimizer=optimizer,
-        seed=seed,
+        ready.student, ready.dataset, ready.terms, plan.sampler, progress,
+        complete=ready.complete, ids=lessons.table["id"].to_list(),
+        collate=collator(pupil.pad_token), optimizer=recipe.optimizer, seed=recipe.seed,
         checkpoints=checkpoints,
-    )
-    if settings.readout == "pooled" and not phase.losses.keys() & CLASS_LOSSES:
+    )  # fmt: skip
+    if pupil.readout is not None and not recipe.phase.losses.keys() & CLASS_LOSSES:
         pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
     if PartialState().is_main_process:
         _save(pupil, reading, out)
         shutil.rmtree(checkpoints, ignore_errors=True)
-    return _result(language_model, plan, progress, effective)
+    return _result(pupil.language_model, plan, progress, effective)
+
+
+def _begun(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lessons: Lessons,
+    recipe: Recipe,
+    reading: Reading,
+    coarse_groups: Sequence[int],
+    start: Path,
+) -> tuple[Pupil, Goal]:
+    """Return the student as it is before the phase, and what it is to learn."""
+    before, after = reading.around(tokenizer)
+    virtual = recipe.adapter.tokens if recipe.adapter.kind in ("prompt", "prefix") else 0
+    check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
+    set_seed(recipe.seed)  # a new adapter draws its weights, before the Trainer sets any seed
+    language_model = adapters.attach(model, recipe.adapter, start, train=True)
+    pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
+    groups = coarse_groups if recipe.phase.targets == "coarse" else None
+    goal = goal_of(lessons.table, groups, recipe.settings.target_temperature)
+    if recipe.settings.readout == "pooled":
+        pupil.begin_reading(start, goal.probabilities)
+    return pupil, goal
 
 
 def _plan(
     pupil: Pupil,
     table: pl.DataFrame,
-    phase: Phase,
-    settings: DistillParams,
+    recipe: Recipe,
     goal: Goal,
-    optimizer: OptimizerParams,
     progress: Progress,
-    seed: int,
 ) -> Schedule:
     """Choose the articles of the phase by their difficulty, and the order by their domains."""
+    phase, settings, seed = recipe.phase, recipe.settings, recipe.seed
 
     def first_losses() -> Floats:
         return goal.cross_entropies(pupil.first_logits, np.arange(table.height))
@@ -138,7 +135,7 @@ def _plan(
         bucket(hardness, table["id"].to_list(), goal.targets.argmax(axis=1), *phase.articles),
         domains(table, settings.sampling.by),
         epochs=phase.epochs,
-        batch_size=optimizer.batch_size,
+        batch_size=recipe.optimizer.batch_size,
         teacher_losses=lambda rows: np.asarray(entropy(goal.targets[rows], axis=1)),
         student_losses=lambda rows: goal.cross_entropies(pupil.logits(rows), rows),
         measurements=progress.measurements,

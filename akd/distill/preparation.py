@@ -16,9 +16,10 @@ from akd.distill.live_teacher import LiveTeacher
 from akd.distill.objective import objective
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import Reason
+from akd.distill.recipe import Recipe
 from akd.distill.rollouts import Rollouts
 from akd.distill.trainer import Complete, Term, as_it_is
-from akd.specs.distillation import LossParams, OptimizerParams, Phase
+from akd.specs.distillation import OptimizerParams
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,14 @@ class Preparation:
 def prepare(
     pupil: Pupil,
     lessons: Lessons,
-    phase: Phase,
-    losses: LossParams,
+    recipe: Recipe,
     goal: Goal,
-    *,
     reasons: Sequence[Reason | None] | None,
     teacher: LiveTeacher | None,
-    optimizer: OptimizerParams,
-    seed: int,
 ) -> Preparation:
     """Prepare the student, as it is before the phase, for the losses of the phase.
 
     Args:
-        losses: their settings.
         goal: what is learnt of the articles.
         reasons: of some articles, where a loss asks for them.
         teacher: itself, where a loss asks it.
@@ -54,13 +50,13 @@ def prepare(
     Raises:
         InputError: if student or teacher do not fit a loss.
     """
-    rollouts = None
-    if "minillm" in phase.losses:
+    losses, rollouts = recipe.settings.losses, None
+    if "minillm" in recipe.phase.losses:
         asked, texts = cast(LiveTeacher, teacher), lessons.table["text"].to_list()
-        rollouts = Rollouts(pupil, asked, losses.minillm, texts, seed)
-    filters = _filters(pupil, lessons, phase, losses, goal, optimizer, seed)
+        rollouts = Rollouts(pupil, asked, losses.minillm, texts, recipe.seed)
+    filters = _filters(pupil, lessons, recipe, goal)
     terms = objective(
-        phase,
+        recipe.phase,
         losses,
         groups=goal.groups,
         states=lambda: (pupil.states(), cast(torch.Tensor, lessons.states)),
@@ -68,7 +64,7 @@ def prepare(
         sampled=lambda: cast(Rollouts, rollouts).loss,
     )
     return Preparation(
-        _learner(pupil, filters, optimizer),
+        _learner(pupil, filters, recipe.optimizer),
         dataset_of(
             pupil.sequences,
             goal.targets,
@@ -81,25 +77,17 @@ def prepare(
     )
 
 
-def _filters(
-    pupil: Pupil,
-    lessons: Lessons,
-    phase: Phase,
-    losses: LossParams,
-    goal: Goal,
-    optimizer: OptimizerParams,
-    seed: int,
-) -> Filters | None:
-    if "ted" not in phase.losses:
+def _filters(pupil: Pupil, lessons: Lessons, recipe: Recipe, goal: Goal) -> Filters | None:
+    if "ted" not in recipe.phase.losses:
         return None
     return stage_one(
         pupil,
         cast(TeacherBlocks, lessons.blocks),
         torch.from_numpy(goal.targets).float(),
-        losses.ted,
-        temperature=phase.temperature,
-        batch_size=optimizer.batch_size,
-        seed=seed,
+        recipe.settings.losses.ted,
+        temperature=recipe.phase.temperature,
+        batch_size=recipe.optimizer.batch_size,
+        seed=recipe.seed,
     )
 
 

@@ -2,8 +2,9 @@
 
 The one loss that asks the teacher itself: what a student writes as it learns is nowhere stored.
 Each reads the article under its own prompt, the teacher under that which labelled, and the text
-goes on behind the cue, where label word and reason stand. Every batch is sampled anew and learnt
-from once. The paper adds the loss of next tokens on a corpus: give the phase `next_token` beside.
+goes on behind the cue, where label word and reason stand, to the end of the line. Every batch is
+sampled anew and learnt from once. The paper adds the loss of next tokens on a corpus: give the
+phase `next_token` beside.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from akd.models.continuation import Prefix
 from akd.models.scoring import context_of
 from akd.models.student import StudentOutput
 from akd.models.truncation import check_room
-from akd.models.writing import end_tokens
+from akd.models.writing import line_ends
 from akd.specs.distillation import MiniLLMParams
 
 
@@ -83,7 +84,7 @@ class Rollouts:
         self._prefix = Prefix(teacher.model, read[0][:before], pupil.pad_token)
         self._head = pupil.head()
         self._teacher_head = words_head(teacher.model, teacher.tokenizer)
-        self._ends = torch.tensor(sorted(end_tokens(pupil.tokenizer)))
+        self._ends = torch.tensor(sorted(line_ends(pupil.tokenizer)))
 
     def extend(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Return the batch with what the student writes in this step behind each article.

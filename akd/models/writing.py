@@ -127,3 +127,11 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Return the tokens with which a text ends: all that are no part of a text."""
     added = tokenizer.added_tokens_decoder.items()
     return {*tokenizer.all_special_ids, *(key for key, token in added if token.special)}
+
+
+def line_ends(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the tokens after which a line is over: those of `end_tokens`, and line breaks."""
+    tokens = range(max(tokenizer.get_vocab().values()) + 1)
+    texts = tokenizer.batch_decode([[token] for token in tokens])
+    breaks = {token for token, text in zip(tokens, texts, strict=True) if "\n" in text}
+    return end_tokens(tokenizer) | breaks

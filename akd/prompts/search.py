@@ -46,7 +46,8 @@ class Node(Call):
     Attributes:
         agreement: mean correlation of what this prompt says of the unlabelled articles with what
             each prompt of the tree says (-1 to 1; itself among them, which adds the same to all).
-        article_scores: w * agreement + v * mutual_information as sums over the unlabelled articles.
+        article_scores: what each unlabelled article adds to w * agreement + v * mutual_information,
+            which is their mean.
         score: log_probability, as a gain on the seed's, + the mean of `article_scores`.
     """
 

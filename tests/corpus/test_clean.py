@@ -16,6 +16,7 @@ from akd.corpus.cleaning.preparation import Preparation
 from akd.corpus.cleaning.text import article_text, clean_text
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.signatures import rows_per_band, shingles, signatures
+from akd.errors import InputError
 from akd.io import read_table
 from akd.records import ARTICLE, CLEAN, REJECTED
 from tests.conftest import SENTENCES, article, articles
@@ -184,6 +185,18 @@ def test_each_rejected_row_has_its_reason_and_none_is_lost(tmp_path: Path) -> No
         "a",
         "g",
     }
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [([], "fetch kept no article"), ([article("a", "short")], r"no article \(1 too_short\)")],
+)
+def test_a_corpus_of_which_nothing_is_left_ends_with_its_reasons(
+    tmp_path: Path, rows: list[dict[str, str]], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        _clean(tmp_path, articles(*rows))
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_neither_the_order_of_rows_nor_shards_nor_processes_matter(tmp_path: Path) -> None:

@@ -99,11 +99,12 @@ def test_draws_follow_from_seed_step_and_row(
     assert written([0, 1], 7, 0) != written([0, 1], 8, 0)
 
 
-def test_a_text_ends_with_a_token_that_is_no_part_of_one(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+@pytest.mark.parametrize("ending", ["</s>", "\n"])
+def test_a_text_ends_with_its_line(
+    ending: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     pupil, teacher = _pupil(tmp_path, tokenizer), live_teacher(tokenizer)
-    end = int(tokenizer.eos_token_id)
+    [end] = tokenizer(ending, add_special_tokens=False).input_ids
     for model in (pupil.base(), teacher.model):
         model.get_output_embeddings().weight.data[:] = 0
         model.get_output_embeddings().weight.data[end] = 0.001

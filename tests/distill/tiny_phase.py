@@ -17,6 +17,7 @@ from akd.console import guard
 from akd.distill.lessons import Lessons, TeacherBlocks, lessons_of
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.phase import PhaseResult, run_phase
+from akd.distill.recipe import Recipe
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
 from akd.prompts.reading import Reading
@@ -157,18 +158,20 @@ def run_tiny(
         student,
         tokenizer,
         Lessons(lessons() if table is None else table, states, rationales, blocks),
-        phase,
-        settings or settings_of(),
+        Recipe(
+            phase,
+            settings or settings_of(),
+            adapter,
+            ADAMW.model_copy(update=dict(optimizer or {})),
+            seed=5,
+        ),
         reading=reading,
         coarse_groups=[0, 0, 1],
         reason_cue="\nReason:",
         teacher=teacher,
-        adapter=adapter,
-        optimizer=ADAMW.model_copy(update=dict(optimizer or {})),
         start=folder / start,
         out=folder / name,
         checkpoints=folder / "checkpoints",
-        seed=5,
     )
 
 

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from akd.console import bar
 from akd.corpus.cleaning.deduplication import find_duplicates
 from akd.corpus.cleaning.preparation import Part, Preparation, prepare
+from akd.corpus.report import sizes
 from akd.corpus.verdicts import write_judged
+from akd.errors import InputError
 from akd.io import replacing, table_shards
 from akd.records import CLEAN
 
@@ -33,7 +35,7 @@ def clean(raw: Path, out: Path, settings: Preparation, *, similarity: float, wor
     smallest id is kept: the result does not depend on the order of the rows.
 
     Raises:
-        InputError: if `raw` holds no table.
+        InputError: if `raw` holds no table, or none of its articles is kept.
     """
     parts = list(_parts(table_shards(raw)))
     with TemporaryDirectory() as folder, replacing(out) as aside:
@@ -47,8 +49,17 @@ def clean(raw: Path, out: Path, settings: Preparation, *, similarity: float, wor
             similarity=similarity,
         )
         kept, rejected = _write(prepared, duplicates, aside)
+        if not kept:
+            raise InputError(_nothing_left(pl.scan_parquet(aside / "rejected")))
     if kept + rejected != sum(part.rows for part in parts):
         raise RuntimeError(f"{raw}: rows in are not kept + rejected")
+
+
+def _nothing_left(rejected: pl.LazyFrame) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sizes(rejected, "reason").items())
+    if not reasons:
+        return "fetch kept no article: see data/raw/rejected, and mend the sources in task.yaml"
+    return f"clean keeps no article ({reasons}): change `clean` in params.yaml, or the sources"
 
 
 def _parts(shards: Sequence[Path]) -> Iterator[Part]:
