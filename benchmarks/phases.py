@@ -21,9 +21,7 @@ from akd.task import load_examples, load_task
 DATA = Path("data")
 STUDENT = DATA / "models" / "student"
 TEACHER = DATA / "models" / "teacher"
-FULL_RATE = (
-    0.00002  # of full fine-tuning: all weights at the rate of an adapter forget what they know
-)
+FULL_RATE = 2e-5  # of full fine-tuning: at the rate of an adapter all weights forget much
 
 
 def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, PhaseResult]:
