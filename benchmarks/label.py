@@ -3,8 +3,9 @@
 Takes articles and models of the last `dvc repro` (task crisis). `plain` is one forward pass over
 prefix and article for each document in float32, with the logits of all positions; `pipeline` is
 Hugging Face's zero-shot classification on the same weights, one full pass for each label (its head
-is untrained: its speed counts, not its answers). All read the same tokens of the same articles, in
-turns, and the median of the rounds is taken.
+is untrained: its speed counts, not its answers) in the engine's dtype, bfloat16 where the hardware
+multiplies it. All read the same tokens of the same articles, in turns, and the median of the rounds
+is taken.
 
     python -m benchmarks.label
 """
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from akd import params
 from akd.io import file_hashes
-from akd.models.load import load_tokenizer
+from akd.models.load import compute_dtype, load_tokenizer
 from akd.models.truncation import truncated
 from akd.params import Params
 from akd.prompts.calibration import Calibrator
@@ -70,7 +71,7 @@ def main(
     read = _tokens(texts, settings)
     operations = labelling_operations(MODEL, len(before), [n + len(after) for n in read])
     achieved = speed["engine"] * operations / len(texts)
-    best = ceiling(torch.bfloat16)
+    best = ceiling(compute_dtype())
     result = {
         "ratio_plain": round(speed["engine"] / speed["plain"], 2),
         "ratio_pipeline": round(speed["engine"] / speed["pipeline"], 2),
@@ -78,6 +79,7 @@ def main(
         **_store(prompt, settings, articles[:stored], task),
         **_differences(prompt, settings, texts[:slow]),
         "documents_per_second": speed,
+        "dtype": str(compute_dtype()).removeprefix("torch."),
         "gemm_ceiling_gflops": round(best / 1e9, 1),
         "labels": len(task.labels),
         "prefix_tokens": len(before),

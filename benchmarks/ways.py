@@ -11,7 +11,7 @@ from transformers import (
     ZeroShotClassificationPipeline,
 )
 
-from akd.models.load import load_tokenizer
+from akd.models.load import compute_dtype, load_tokenizer
 from akd.models.truncation import excerpts, truncated
 from akd.params import Params
 from akd.prompts.template import Prompt, label_tokens, render, render_text
@@ -28,12 +28,12 @@ def _causal(dtype: torch.dtype) -> Any:
 def engine(
     prompt: Prompt,
     settings: Params,
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype | None = None,
     batch_size: int | None = None,
 ) -> Callable[[Sequence[str]], Scores]:
-    """Return the project's engine."""
+    """Return the project's engine, in the dtype in which this machine labels or another."""
     return transformers_teacher(
-        _causal(dtype),
+        _causal(dtype or compute_dtype()),
         load_tokenizer(MODEL),
         prompt=prompt,
         text_tokens=settings.label.article_tokens,
@@ -62,11 +62,11 @@ def plain(
 
 
 def zero_shot(prompt: Prompt, settings: Params) -> Callable[[Sequence[str]], Any]:
-    """Return the zero-shot pipeline of Hugging Face in bfloat16, in batches."""
+    """Return the zero-shot pipeline of Hugging Face in the engine's dtype, in batches."""
     tokenizer = load_tokenizer(MODEL)
     model = AutoModelForSequenceClassification.from_pretrained(
         MODEL,
-        dtype=torch.bfloat16,
+        dtype=compute_dtype(),
         id2label={0: "contradiction", 1: "entailment"},
         label2id={"contradiction": 0, "entailment": 1},
         pad_token_id=tokenizer.pad_token_id,
