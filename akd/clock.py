@@ -1,4 +1,7 @@
-"""How long each stage took when it last ran here; nothing of it reaches an output of DVC's."""
+"""How long each stage took when it last ran here; nothing of it reaches an output of DVC's.
+
+Here is the folder in which DVC runs the stage: experiments in temporary folders do not mix.
+"""
 
 import os
 import time
@@ -7,7 +10,9 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from akd.io import read_json, resume_folder, write_json
+from akd.io import read_json, write_json
+
+_FOLDER = Path(".akd") / "seconds"
 
 P = ParamSpec("P")
 
@@ -21,7 +26,7 @@ def timed(main: Callable[P, None]) -> Callable[P, None]:
         main(*arguments, **options)
         if stage := os.environ.get("DVC_STAGE"):  # DVC tells it to every command
             seconds = round(time.perf_counter() - start, 3)
-            write_json(_folder() / f"{stage}.json", {"seconds": seconds})
+            write_json(_FOLDER / f"{stage}.json", {"seconds": seconds})
 
     return command
 
@@ -31,8 +36,4 @@ def stage_seconds() -> dict[str, float]:
 
     A stage whose outputs were downloaded has none.
     """
-    return {path.stem: read_json(path)["seconds"] for path in sorted(_folder().glob("*.json"))}
-
-
-def _folder() -> Path:
-    return resume_folder() / "seconds"
+    return {path.stem: read_json(path)["seconds"] for path in sorted(_FOLDER.glob("*.json"))}

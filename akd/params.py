@@ -56,6 +56,15 @@ class Params(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _virtual_tokens_are_kept(self) -> Self:
+        if self.adapter.kind == "prefix" and self.optimizer.gradient_checkpointing:
+            raise ValueError(
+                "adapter 'prefix' stands in keys and values, which gradient checkpointing drops: "
+                "set `optimizer.gradient_checkpointing: false` or choose another `adapter.kind`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _engine_knows_what_the_calibration_reads(self) -> Self:
         engine, calibration = self.label.engine.kind, self.prompt.calibration
         if engine != "transformers" and calibration.reads_states:

@@ -1,7 +1,8 @@
 """The students of each method on the same signals: AKD, its ablations, and other methods.
 
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
-of other regimes in the result file. Every method sees the same documents as often; `kd` trains all
+of other regimes in the result file. Every method sees as many documents, and those of others know
+nothing of the recipe of akd: no phases, no sharpened or shared targets, no DDK. `kd` trains all
 weights on hard labels and a divergence (half each), `hard` learns the teacher's labels without its
 doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
 distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`);
@@ -14,6 +15,7 @@ closed-form readout.
 Speed and memory of a step come from step.json (`python -m benchmarks.step`), where that is there.
 """
 
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,30 +58,39 @@ def _one_phase(settings: dict[str, Any]) -> None:
     distill = settings["distill"]
     phases = distill["phases"].values()
     seen = sum(p["epochs"] * (p["articles"][1] - p["articles"][0]) for p in phases)
-    last = {**distill["phases"][distill["final"]], "init_from": "student", "epochs": round(seen)}
+    epochs = math.ceil(seen)
+    shares = {"epochs": epochs, "articles": [0.0, seen / epochs]}
+    last = {**distill["phases"][distill["final"]], "init_from": "student", **shares}
     distill["phases"] = {distill["final"]: last}
+
+
+def _plain(settings: dict[str, Any]) -> None:
+    """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
+    _one_phase(settings)
+    settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
+    settings["distill"]["sampling"]["kind"] = "proportional"
 
 
 def _kd(settings: dict[str, Any]) -> None:
     """Train all weights on the teacher's labels and a divergence from it, half each."""
-    _one_phase(settings)
+    _plain(settings)
     _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
     settings["adapter"]["kind"] = "full"
     settings["optimizer"]["learning_rate"] = FULL_RATE
 
 
 def _cpt(settings: dict[str, Any]) -> None:
-    _one_phase(settings)
+    _plain(settings)
     _losses(next_token=1.0)(settings)
 
 
 def _ted(settings: dict[str, Any]) -> None:
-    _one_phase(settings)
+    _plain(settings)
     _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
 
 
 def _minillm(settings: dict[str, Any]) -> None:
-    _one_phase(settings)
+    _plain(settings)
     _losses(minillm=1.0)(settings)
 
 

@@ -104,6 +104,10 @@ def _measured(gib: float, width: int, batch: int, length: int) -> dict[str, Any]
     small = _predicted(_SMALL, 1, batch, length)
     one, two = (_predicted(width, layers, batch, length).total for layers in (1, 2))
     layers = int(1 + (gib * 2**30 - one) // (two - one))
+    if layers < 1:
+        raise typer.BadParameter(
+            f"one layer of width {width} needs {one / 2**30:.2f} GiB", param_hint="--gib"
+        )
     needs = _predicted(width, layers, batch, length)
     baseline = _step(_SMALL, 1, batch, length) - small.total
     start = time.perf_counter()

@@ -163,7 +163,8 @@ articles, so that the difference of two rows is surer than their intervals look.
 - *kd*: all weights are trained, half on the teacher's most probable label and half on the
   Kullback-Leibler divergence from its probabilities of the labels: an answer is a single word, so
   that the word-level divergence is that of the labels. The student sees as many documents as in
-  *akd*, at a learning rate of its own (see the commands).
+  *akd*, drawn at random, with the teacher's probabilities as they are and a learning rate of its
+  own (see the commands).
 - *akd*: the recipe of params.yaml, an adapter in phases from simple to complex.
 - *TF-IDF*: not in the paper; what a user would try first, on the same labels of the teacher.
 

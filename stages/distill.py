@@ -10,6 +10,7 @@ from akd.console import PathOption
 from akd.distill.lessons import lessons_for
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import run_phase, summary
+from akd.distill.processes import refuse_shards
 from akd.distill.progress import checkpoints_folder
 from akd.distill.recipe import Recipe
 from akd.io import write_csv, write_json
@@ -27,6 +28,7 @@ def main(
     metrics: PathOption, plot: PathOption, domains: PathOption,
 ) -> None:  # fmt: skip
     """Train the named phase from the adapter in `start`."""
+    refuse_shards()
     settings, goal = params.load(), load_task(task)
     spec = settings.distill.phases[phase]
     result = run_phase(
@@ -46,6 +48,7 @@ def main(
                 "processes": PartialState().num_processes,
                 **settings.model_dump(mode="json", include=_DECIDES),
                 "phase": spec.model_dump(mode="json"),
+                "task": [goal.coarse_groups, goal.reason_cue],
             },
             [filtered, signals, prompt, student, start],
         ),

@@ -14,8 +14,9 @@ from akd.errors import InputError
 
 @pytest.fixture(autouse=True)
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The root of a repository, as DVC names it."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    """The folder in which DVC runs a stage; in an experiment it is not the repository's root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "root"))
     monkeypatch.setenv("DVC_STAGE", "distill@phase-1")
     monkeypatch.setattr(sys, "argv", ["stage", "--out", "there"])
     return tmp_path

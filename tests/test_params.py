@@ -87,6 +87,14 @@ def test_weights_in_four_bits_cannot_be_trained(raw: dict[str, Any], tmp_path: P
         _load(raw, tmp_path)
 
 
+def test_a_prefix_cannot_stand_where_keys_and_values_are_dropped(
+    raw: dict[str, Any], tmp_path: Path
+) -> None:
+    raw["adapter"]["kind"], raw["optimizer"]["gradient_checkpointing"] = "prefix", True
+    with pytest.raises(InputError, match="'prefix' stands in keys and values, which gradient"):
+        _load(raw, tmp_path)
+
+
 def test_nothing_has_a_default(raw: dict[str, Any], tmp_path: Path) -> None:
     del raw["optimizer"]["warmup"]
     with pytest.raises(InputError, match=r"optimizer\.warmup: Field required"):

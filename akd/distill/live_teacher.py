@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd import console
@@ -39,16 +38,10 @@ def teacher_for(
         label: how it was asked; its engine says whether it is quantised, never the student.
 
     Raises:
-        InputError: if the folder does not hold the teacher that gave the signals, or the student
-            is sharded.
+        InputError: if the folder does not hold the teacher that gave the signals.
     """
     if "minillm" not in phase.losses:
         return None
-    if parse_flag_from_env("ACCELERATE_USE_FSDP"):  # as `accelerate launch` says it
-        raise InputError(
-            "minillm samples outside the student's forward pass, where FSDP has not gathered its "
-            "weights: launch without FSDP, or leave minillm out of `distill.phases`"
-        )
     if model_fingerprint(file_hashes(folder, "*")) != read_manifest(signals).model:
         raise InputError(
             f"{folder} does not hold the teacher that gave {signals}, which minillm asks again: "

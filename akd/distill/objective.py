@@ -52,7 +52,7 @@ def objective(
         losses: their settings.
         groups: for each label its group, where the phase learns groups; None for the labels.
         states: called where a projection is fitted.
-        head: of the student; called where words are predicted.
+        head: of the student, as it is now; called in each step in which words are predicted.
         sampled: gives the loss on what the student writes; called where it learns from that.
     """
 
@@ -71,9 +71,9 @@ def objective(
             case "ted":
                 return _of_filters
             case "next_token":
-                return _of_words(head())
+                return _of_words(head)
             case "rationale":
-                return _of_reasons(losses.rationale, head())
+                return _of_reasons(losses.rationale, head)
             case "minillm":
                 return sampled()
             case _:
@@ -121,19 +121,20 @@ def _of_filters(output: StudentOutput, batch: Batch) -> torch.Tensor:
     return filtered_distance(cast(torch.Tensor, output.filtered), batch["filtered"])
 
 
-def _of_words(head: Head) -> Loss:
+def _of_words(head: Callable[[], Head]) -> Loss:
     def found(output: StudentOutput, batch: Batch) -> torch.Tensor:
         places = torch.arange(batch["tokens"].shape[1], device=output.hidden.device)
-        return next_token(output.hidden, batch["tokens"], places < batch["lengths"][:, None], head)
+        counted = places < batch["lengths"][:, None]
+        return next_token(output.hidden, batch["tokens"], counted, head())
 
     return found
 
 
-def _of_reasons(spec: RationaleParams, head: Head) -> Loss:
+def _of_reasons(spec: RationaleParams, head: Callable[[], Head]) -> Loss:
     match spec.kind:
         case "text":
             return lambda output, batch: next_token(
-                output.hidden, batch["tokens"], batch["reason"], head
+                output.hidden, batch["tokens"], batch["reason"], head()
             )
         case "top_k":
             return lambda output, batch: top_k_kl(
@@ -142,7 +143,7 @@ def _of_reasons(spec: RationaleParams, head: Head) -> Loss:
                 batch["top_log_probabilities"],
                 batch["tail_mass"],
                 batch["reason"],
-                head,
+                head(),
             )
         case _:
             assert_never(spec.kind)

@@ -18,6 +18,7 @@ from akd.distill.data import collator
 from akd.distill.lessons import Lessons, domains
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.preparation import prepare
+from akd.distill.processes import alone
 from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
@@ -79,17 +80,18 @@ def run_phase(
         goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
     ready = prepare(pupil, lessons, recipe, goal, reasons, teacher)
-    effective = train(
-        ready.student, ready.dataset, ready.terms, plan.sampler, progress,
-        complete=ready.complete, ids=lessons.table["id"].to_list(),
-        collate=collator(pupil.pad_token), optimizer=recipe.optimizer, seed=recipe.seed,
-        checkpoints=checkpoints,
-    )  # fmt: skip
-    if pupil.readout is not None and not recipe.phase.losses.keys() & CLASS_LOSSES:
-        pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
-    if PartialState().is_main_process:
-        _save(pupil, reading, out)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    with alone(checkpoints):
+        effective = train(
+            ready.student, ready.dataset, ready.terms, plan.sampler, progress,
+            complete=ready.complete, ids=lessons.table["id"].to_list(),
+            collate=collator(pupil.pad_token), optimizer=recipe.optimizer, seed=recipe.seed,
+            checkpoints=checkpoints,
+        )  # fmt: skip
+        if pupil.readout is not None and not recipe.phase.losses.keys() & CLASS_LOSSES:
+            pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
+        if PartialState().is_main_process:
+            _save(pupil, reading, out)
+            shutil.rmtree(checkpoints, ignore_errors=True)
     return _result(pupil.language_model, plan, progress, effective)
 
 

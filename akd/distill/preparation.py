@@ -19,7 +19,7 @@ from akd.distill.reasons import Reason
 from akd.distill.recipe import Recipe
 from akd.distill.rollouts import Rollouts
 from akd.distill.trainer import Complete, Term, as_it_is
-from akd.specs.distillation import OptimizerParams
+from akd.specs.distillation import CLASS_LOSSES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def prepare(
         sampled=lambda: cast(Rollouts, rollouts).loss,
     )
     return Preparation(
-        _learner(pupil, filters, recipe.optimizer),
+        _learner(pupil, filters, recipe),
         dataset_of(
             pupil.sequences,
             goal.targets,
@@ -91,8 +91,10 @@ def _filters(pupil: Pupil, lessons: Lessons, recipe: Recipe, goal: Goal) -> Filt
     )
 
 
-def _learner(pupil: Pupil, filters: Filters | None, optimizer: OptimizerParams) -> nn.Module:
-    if optimizer.gradient_checkpointing:
+def _learner(pupil: Pupil, filters: Filters | None, recipe: Recipe) -> nn.Module:
+    if recipe.optimizer.gradient_checkpointing:
         pupil.base().gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+    if pupil.readout is not None:  # several processes ask for a gradient of all that has one
+        pupil.readout.requires_grad_(bool(recipe.phase.losses.keys() & CLASS_LOSSES))
     student = pupil.classifier().train()
     return student if filters is None else filters.on(pupil, student)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from akd.io import (
 _WEIGHTS = "trainable.safetensors"
 _PROGRESS = "progress.json"
 _LAST_WRITTEN = "trainer_state.json"
+_LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 _POINTS = 40  # of the loss curve
 
 
@@ -49,14 +51,19 @@ class Progress:
 
 
 def checkpoints_folder(decides: Mapping[str, Any], inputs: Sequence[Path]) -> Path:
-    """Return the folder for the checkpoints of one training, which no other can meet.
+    """Return the folder for the checkpoints of one training, which no training but its like meets.
+
+    Code that has changed since, of the project or of a library, begins anew.
 
     Args:
-        decides: everything that decides the result besides the inputs, as plain JSON values.
+        decides: everything that decides the result besides inputs and code, as plain JSON values.
         inputs: folders that are read; the content of their files counts.
     """
     content = {str(folder): file_hashes(folder, "**/*") for folder in inputs}
-    return resume_folder() / fingerprint({"kind": "training", **decides, "inputs": content})
+    code = file_hashes(Path(__file__).parent.parent, "**/*.py")
+    libraries = {name: version(name) for name in _LIBRARIES}
+    ingredients = {**decides, "inputs": content, "code": code, "libraries": libraries}
+    return resume_folder() / fingerprint({"kind": "training", **ingredients})
 
 
 def write_checkpoint(folder: Path, student: nn.Module, progress: Progress) -> None:

@@ -82,7 +82,6 @@ class Rollouts:
         read = teacher.reading.encode(texts, teacher.tokenizer)
         self._sequences = [tokens[before:] for tokens in read]
         self._prefix = Prefix(teacher.model, read[0][:before], pupil.pad_token)
-        self._head = pupil.head()
         self._teacher_head = words_head(teacher.model, teacher.tokenizer)
         self._ends = torch.tensor(sorted(line_ends(pupil.tokenizer)))
 
@@ -109,12 +108,13 @@ class Rollouts:
     def loss(self, output: StudentOutput, batch: Batch) -> torch.Tensor:
         """Return the loss on a batch that was extended, and that the student has read."""
         hidden, counted, before = output.hidden, batch["counted"], batch["before"]
+        head = self._pupil.head()  # as it is now: a full student trains it
         weights = importance_weights(before, batch["mixed"])
         steps = single_step(
-            hidden, self._head, batch["teacher_states"], self._teacher_head, weights, counted
+            hidden, head, batch["teacher_states"], self._teacher_head, weights, counted
         )
         return steps + policy_gradient(
-            token_log_probabilities(hidden, batch["tokens"], counted, self._head),
+            token_log_probabilities(hidden, batch["tokens"], counted, head),
             before,
             weights,
             mean_rewards_after(before, batch["teacher"], counted),
@@ -127,17 +127,17 @@ class Rollouts:
         articles = [row[:n] for row, n in zip(batch["tokens"].tolist(), lengths, strict=True)]
         student = Prefix(self._pupil.base(), [], self._pupil.pad_token).read(articles, 0)
         teacher = self._prefix.read([self._sequences[row] for row in rows], 0)
-        ours, theirs = student.last, teacher.last
+        ours, theirs, head = student.last, teacher.last, self._pupil.head()
         counted = torch.ones(len(rows), dtype=torch.bool, device=ours.device)
         found: list[_Step] = []
         for number in range(self._spec.tokens):
             if number:
                 earlier, last = range(number - 1), found[-1].written
                 ours, theirs = student.step(last, earlier), teacher.step(last, earlier)
-            said = _log_probabilities(ours, self._head)
+            said = _log_probabilities(ours, head)
             weighed = _log_probabilities(theirs, self._teacher_head).to(said.device)
             mixed = mixed_log_probabilities(said, weighed, self._spec.teacher_share)
-            token = _drawn(mixed, draws[:, number].to(said.device))
+            token = _drawn(mixed, draws[:, number])
             before, heard, drawn = (
                 part.gather(-1, token[:, None])[:, 0] for part in (said, weighed, mixed)
             )
@@ -178,10 +178,11 @@ def _log_probabilities(states: torch.Tensor, head: Head) -> torch.Tensor:
 
 def _drawn(log_probabilities: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     """Return the token (batch,) at which the distribution function passes each draw."""
-    cumulative = log_probabilities.double().exp().cumsum(-1)
+    # On the CPU: CUDA adds up in no fixed order, which PyTorch refuses where all is to be the same.
+    cumulative = log_probabilities.cpu().double().exp().cumsum(-1)
     target = draws[:, None] * cumulative[:, -1:]
     found = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    return found.clamp(max=cumulative.shape[1] - 1)
+    return found.clamp(max=cumulative.shape[1] - 1).to(log_probabilities.device)
 
 
 def _placed(values: torch.Tensor, starts: torch.Tensor, width: int) -> torch.Tensor:

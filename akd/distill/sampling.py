@@ -125,8 +125,9 @@ class DomainWeights:
         return np.array(self.history[segment].weights)
 
     def _next(self, lag: Floats) -> Floats:
-        psi = np.array(self.history[-1].weights) * np.exp(lag)
-        return np.asarray(self._smoothing * psi / psi.sum() + (1 - self._smoothing) / len(psi))
+        before = np.log(np.maximum(self.history[-1].weights, np.finfo(float).tiny))
+        grown = softmax(before + lag)  # psi / sum psi, where exp(lag) itself may be too large
+        return np.asarray(self._smoothing * grown + (1 - self._smoothing) / len(grown))
 
 
 def members(domains: Sequence[str], rows: Ints) -> tuple[list[str], list[Ints]]:

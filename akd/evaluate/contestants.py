@@ -58,6 +58,7 @@ def contest(
         _as_read(texts, tokenizer, reading),
         len(reading.labels),
     )
+    del taught  # teacher and student need not fit into the memory together
     opened = open_engine(
         engine, models / "teacher", text_tokens=reading.text_tokens, batch_size=batch_size
     )

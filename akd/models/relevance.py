@@ -1,8 +1,11 @@
 """The scorers of the filter: from the name of one to the logits that it gives."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal, assert_never
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.corpus.relevance.scores import (
     Groups,
@@ -57,7 +60,7 @@ def logits_of(
         case "teacher":
             asked = settings.question
             return question_logits(
-                *load_teacher(teacher),
+                *_loaded(teacher),
                 reference,
                 groups,
                 question=asked.domain if step == "domain" else asked.signal,
@@ -66,6 +69,12 @@ def logits_of(
             )
         case _:
             assert_never(kind)
+
+
+@cache
+def _loaded(teacher: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the teacher once for both steps, if it is asked in both."""
+    return load_teacher(teacher)
 
 
 def _embedder(settings: EmbeddingParams, teacher: Path, batch_size: int) -> MiddleLayerEmbedder:

@@ -140,7 +140,11 @@ def _enumerate(prompt: Prompt) -> str:
 
 def _in_chat(body: str, system: str, tokenizer: PreTrainedTokenizerBase) -> str:
     if tokenizer.chat_template is None:
-        raise InputError("the teacher's tokenizer has no chat template: use plain prompts")
+        raise InputError(
+            "the prompt is a chat, and this tokenizer has no chat template: set "
+            "`distill.student_prompt: bare` if it is the student's, else leave chat_template out "
+            "of `prompt.operators`"
+        )
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": body})
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -75,7 +75,19 @@ def test_an_end_that_was_asked_for_is_clean_and_says_how_to_go_on(
     _wait_for(folder, 12, process)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 130
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "student", "tokenizer"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints", "checkpoints.lock", "student", "tokenizer",
+    ]  # fmt: skip
+
+
+def test_equal_trainings_that_meet_wait_for_one_another(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, whole: dict[str, bytes]
+) -> None:
+    """As two experiments of a queue that differ in nothing that decides the phase."""
+    folder = _folder(tmp_path, tokenizer)
+    assert [process.wait() for process in (_start(folder), _start(folder))] == [0, 0]
+    assert _outputs(folder) == whole
+    assert not (folder / "checkpoints").exists()
 
 
 def test_two_processes_have_the_same_loss_curve(

@@ -118,10 +118,10 @@ def test_minillm_refuses_any_other_teacher(project: Path, teacher: str) -> None:
         _distill(project, {"minillm": 1.0}, teacher)
 
 
-def test_minillm_refuses_a_sharded_student(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_phase_takes_a_sharded_student(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(InputError, match="launch without FSDP"):
-        _distill(project, {"minillm": 1.0}, "moved")
+        _distill(project, {"soft_cross_entropy": 1.0}, "moved")
 
 
 def test_two_texts_behind_the_cue_are_one_too_many(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -10,11 +11,24 @@ import torch
 from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast
 
+from akd.distill.curriculum import goal_of
+from akd.distill.lessons import Lessons
+from akd.distill.objective import objective
+from akd.distill.preparation import prepare
+from akd.distill.pupil import Pupil
+from akd.distill.recipe import Recipe
 from akd.errors import InputError
+from akd.models import adapters
+from akd.models.batching import pad_right
 from akd.records import RATIONALE
+from tests.conftest import tiny_model
 from tests.distill.tiny_phase import (
+    ADAMW,
+    LORA,
     READING,
+    TEXTS,
     TRUTH,
+    lessons,
     phase_of,
     predict,
     run_tiny,
@@ -67,6 +81,61 @@ def test_words_alone_teach_no_classes_but_leave_a_readout(
     curve = run_tiny(tmp_path, tokenizer, "phase", phase).curve
     assert curve["next_token"][-1] < 0.8 * curve["next_token"][0]
     assert predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
+
+
+@pytest.mark.parametrize(("losses", "learns"), [({"next_token": 1.0}, False), ({"kl": 1.0}, True)])
+def test_a_readout_has_a_gradient_where_a_loss_reads_it(
+    losses: dict[str, float], learns: bool, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Several processes wait for the gradient of all that asks for one."""
+    pupil = _pupil(tmp_path, tokenizer, "lora", torch.float32)
+    goal = goal_of(lessons(), None, 1.0)
+    pupil.begin_reading(tmp_path / "student", goal.probabilities)
+    recipe = Recipe(phase_of(losses=losses), settings_of(), LORA, ADAMW, seed=5)
+    ready = prepare(pupil, Lessons(lessons(), None, None), recipe, goal, None, None)
+    tokens, lengths = pad_right(pupil.sequences[:2], pupil.pad_token)
+    batch = {"tokens": tokens, "lengths": lengths, "targets": torch.full((2, 3), 1 / 3)}
+    [term] = ready.terms.values()
+    term.loss(ready.student(tokens, lengths), batch).backward()
+    asked = {name: w.grad for name, w in ready.student.named_parameters() if w.requires_grad}
+    assert all(gradient is not None for gradient in asked.values())
+    assert ("readout.weight" in asked) == learns
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_words_are_judged_by_the_head_as_it_is_now(
+    dtype: torch.dtype, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    pupil = _pupil(tmp_path, tokenizer, "full", dtype)
+    terms = objective(
+        phase_of(losses={"next_token": 1.0}),
+        settings_of().losses,
+        groups=None,
+        states=pytest.fail,
+        head=pupil.head,
+        sampled=pytest.fail,
+    )
+    tokens, lengths = pad_right(pupil.sequences[:2], pupil.pad_token)
+    output, batch = pupil.classifier()(tokens, lengths), {"tokens": tokens, "lengths": lengths}
+    before = terms["next_token"].loss(output, batch).item()
+    with torch.no_grad():
+        for name, weight in pupil.language_model.named_parameters():
+            if weight.requires_grad and ("lm_head" in name or "embed" in name):
+                weight.mul_(3)
+    assert abs(terms["next_token"].loss(output, batch).item() - before) > 0.01
+
+
+def _pupil(
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    kind: Literal["lora", "full"],
+    dtype: torch.dtype,
+) -> Pupil:
+    adapters.write_empty(folder / "student")
+    spec = LORA.model_copy(update={"kind": kind})
+    model = tiny_model("llama").to(dtype)  # type: ignore[arg-type]
+    language_model = adapters.attach(model, spec, folder / "student", train=True)
+    return Pupil(language_model, tokenizer, READING, TEXTS)
 
 
 def _rationales(tokenizer: PreTrainedTokenizerFast, count: int) -> pl.DataFrame:

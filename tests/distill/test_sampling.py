@@ -64,6 +64,13 @@ def test_ddk_by_hand() -> None:
     np.testing.assert_allclose(weights(1), 0.5 * psi / psi.sum() + 0.5 / 2)
 
 
+def test_a_student_that_knows_nothing_of_a_domain_is_not_too_far_for_a_float() -> None:
+    losses = iter([np.exp([9.0, 2.0]), np.exp([8.0, 2.0])])
+    weights = DomainWeights(lambda: next(losses), np.exp([0.4, 0.4]), 0.5, [])
+    np.testing.assert_allclose(weights(0), [1.0, 0.0])
+    np.testing.assert_allclose(weights(1), [0.75, 0.25])
+
+
 def test_what_was_measured_before_an_interruption_is_not_measured_again() -> None:
     kept = [Measurement([1.0, 2.0], [0.25, 0.75])]
     weights = DomainWeights(lambda: np.array([9.0, 1.0]), np.ones(2), 0.5, kept)

@@ -91,6 +91,19 @@ def test_dtype_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert compute_dtype() in {torch.float32, torch.bfloat16}, "never float16 on a CPU"
 
 
+@pytest.mark.parametrize("multiplies", [False, True])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(
+    multiplies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return multiplies or including_emulation
+
+    monkeypatch.delenv("AKD_DTYPE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert compute_dtype() == (torch.bfloat16 if multiplies else torch.float32)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_model_loads_onto_the_gpu(teacher_folder: Path) -> None:

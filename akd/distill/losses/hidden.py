@@ -1,7 +1,9 @@
 """Losses on hidden states: the student's against those that the store holds of the teacher.
 
-States are means over an article, (batch, width); the two widths may differ. No loss here knows a
-teacher, and nothing that is fitted here goes into an adapter.
+The teacher's is its final state at the decision position, the student's that from which its classes
+are read: there, or the mean over the article (`distill.readout`). Both are (batch, width), and the
+widths may differ. No loss here knows a teacher, and nothing that is fitted here goes into an
+adapter.
 """
 
 from typing import Literal, assert_never
