@@ -3,8 +3,8 @@
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
 of other regimes in the result file. Every method sees as many documents, and those of others know
 nothing of the recipe of akd: no phases, no sharpened or shared targets, no DDK. `kd` trains all
-weights on hard labels and a divergence (half each), `hard` learns the teacher's labels without its
-doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
+weights on hard labels and a divergence (half each), `hard` is akd on the teacher's labels without
+its doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
 distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`);
 `minillm` learns from what it writes itself, weighed by the teacher, which is loaded, and then the
 closed-form readout.

@@ -1,7 +1,8 @@
 """Draw shots and gold of the task bbc-topics from the folders of the BBC wheel.
 
 The topic of an article is the folder that its editor put it in. The pipeline never sees it: only
-this script does, and what it writes. Run after `dvc repro clean -S task=bbc-topics`:
+this script does, and what it writes. Run after
+`dvc exp run clean -S task=bbc-topics`:
 
     python -m benchmarks.draw_topics
 """

@@ -45,12 +45,12 @@ class Labelled:
 
 
 def data_sets(
-    shared: Path | None, *, gold: int, unlabelled: int, max_characters: int
+    others: Path | None, *, gold: int, unlabelled: int, max_characters: int
 ) -> Iterator[tuple[str, Labelled]]:
     """Yield each data set under its name.
 
     Args:
-        shared: a folder with crisislex_2012.jsonl and masakhanews.jsonl; None for the tasks alone.
+        others: a folder with crisislex_2012.jsonl and masakhanews.jsonl; None for the tasks alone.
         gold: of each data set at most.
         unlabelled: how many texts calibrate.
         max_characters: of a text.
@@ -61,11 +61,11 @@ def data_sets(
             load_held_out(DATA / "tasks" / name, task.label_names), DATA / "clean", max_characters
         )
         yield name, _split(task, rows, _articles(name, rows), gold, unlabelled)
-    if shared is not None:
+    if others is not None:
         crisis = load_task(DATA / "tasks" / "crisis" / "task.yaml")
-        rows = _rows(shared / "crisislex_2012.jsonl", "crisis3", max_characters)
+        rows = _rows(others / "crisislex_2012.jsonl", "crisis3", max_characters)
         yield "crisislex_2012", _split(crisis, rows, [], gold, unlabelled)
-        rows = _rows(shared / "masakhanews.jsonl", "label", max_characters)
+        rows = _rows(others / "masakhanews.jsonl", "label", max_characters)
         task = _topics(sorted(rows["label"].unique()))
         yield "masakhanews", _split(task, rows, [], gold, unlabelled)
 

@@ -1,4 +1,4 @@
-"""The command line of akd.
+"""Look at runs, prompts and plans, and check figures; run it in the project's root.
 
 What takes long to import (torch, scikit-learn) is imported by the command that needs it.
 """
@@ -25,6 +25,7 @@ from akd.planning.display import notes, tables
 from akd.planning.lookup import inventories_of
 from akd.planning.plan import Work, as_json, make_plan
 from akd.report import page
+from akd.specs.engines import TransformersEngine
 from akd.task import load_domains, load_task
 
 
@@ -36,7 +37,7 @@ class DType(StrEnum):
     float16 = "float16"
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.partition("\n")[0])
 
 app.add_typer(prompt.app, name="prompt")
 app.command("results", epilog="Example: akd results --metrics metrics/evaluate.json")(results.show)
@@ -87,7 +88,7 @@ def keywords(
     ),
     freeze: Annotated[
         Path | None,
-        typer.Option(help="A domains.yaml to take the list over, so that no run expands it again."),
+        typer.Option(help="A domains.yaml to write the list into; no run expands it again."),
     ] = None,
 ) -> None:
     """Print the keywords of each domain by origin, and freeze them if asked to."""
@@ -146,9 +147,9 @@ def _verdicts(base: str, verdicts: Sequence[Verdict]) -> Table:
 
 @app.command(epilog="Example: akd plan --pair llama2")
 def plan(
-    pair: Annotated[str | None, typer.Option(help="A pair of params.yaml, else its own.")] = None,
+    pair: Annotated[str | None, typer.Option(help="A pair in params.yaml; else its own.")] = None,
     dtype: Annotated[
-        DType, typer.Option(help="In which the GPU or CPU computes.")
+        DType, typer.Option(help="Number format of the machine.")
     ] = DType.bfloat16,
     as_values: Annotated[bool, typer.Option("--json", help="Print bytes as JSON.")] = False,
 ) -> None:
@@ -178,15 +179,17 @@ def plan(
 
 def _work(settings: params.Params, dtype: DType) -> Work:
     """Return what a run with these parameters asks of its models."""
-    calibration = settings.prompt.calibration
+    engine, calibration = settings.label.engine, settings.prompt.calibration
     probes = len(calibration.layers) if calibration.reads_states else 0
     return Work(
         dtype=dtype.value,
-        engine=settings.label.engine.kind,
+        engine=engine.kind,
         articles=settings.filter.max_articles,
         article_tokens=settings.label.article_tokens,
         labels=len(load_task(Path("data/tasks") / settings.task / "task.yaml").labels),
         probes=probes,
+        all_states=settings.label.states == "all",
+        teacher_quantised=isinstance(engine, TransformersEngine) and engine.quantization == "nf4",
         teacher_batch=settings.label.batch_size,
         student_batch=settings.optimizer.batch_size,
         student_prompt=settings.distill.student_prompt,

@@ -47,20 +47,23 @@ def nf4_bytes(weights: int) -> int:
     return math.ceil(weights / 2) + scales + 4 * math.ceil(scales / _OUTER_BLOCK) + _TABLES
 
 
-def weight_bytes(inventory: Inventory, dtype: str, *, quantised: bool) -> int:
-    """Return the bytes of a student's weights as they are trained on.
+def weight_bytes(
+    inventory: Inventory, dtype: str, *, quantised: bool, rest: str = "float32"
+) -> int:
+    """Return the bytes of a model's weights as they are computed with.
 
     Args:
         dtype: in which the weights are loaded and multiplied.
-        quantised: linear layers in NF4. Embeddings, norms, biases and the output layer stay as they
-            are, and are made float32 by PEFT's `prepare_model_for_kbit_training`.
+        quantised: linear layers in NF4. Embeddings, norms, biases and the output layer stay.
+        rest: what these are in then. PEFT's `prepare_model_for_kbit_training` makes those of a
+            student float32; a teacher's are in `dtype`.
     """
     if not quantised:
         return inventory.parameters * BYTES[dtype]
     linear = inventory.linear
     packed = sum(group.count * nf4_bytes(group.inputs * group.outputs) for group in linear)
     matrices = sum(group.count * group.inputs * group.outputs for group in linear)
-    return packed + (inventory.parameters - matrices) * BYTES["float32"]
+    return packed + (inventory.parameters - matrices) * BYTES[rest]
 
 
 def footprint(

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Literal
 
 from akd.planning.inventory import Inventory
-from akd.planning.memory import BYTES, Footprint, footprint
+from akd.planning.memory import BYTES, Footprint, footprint, weight_bytes
 from akd.specs.adapters import Adapter
 
 Method = Literal["adapter", "adapter_nf4", "full"]
@@ -32,6 +32,8 @@ class Work:
         article_tokens: that are read of each.
         labels: of the task.
         probes: layers of the teacher whose mean state is kept.
+        all_states: the mean states stand in the output too (`label.states: all`).
+        teacher_quantised: the teacher labels in NF4.
         teacher_batch, student_batch: texts in a forward pass, and in a step.
         student_prompt: `bare` or `same`.
     """
@@ -42,6 +44,8 @@ class Work:
     article_tokens: int
     labels: int
     probes: int
+    all_states: bool
+    teacher_quantised: bool
     teacher_batch: int
     student_batch: int
     student_prompt: str
@@ -131,7 +135,7 @@ def make_plan(
 
 
 def teacher_needs(teacher: Inventory, work: Work) -> TeacherNeeds:
-    """Return what labelling needs: weights, never quantised, and keys and values of a batch.
+    """Return what labelling needs: weights, and keys and values of a batch.
 
     Keys and values are 2 x layers x width of all key heads for each token of prompt and article;
     the workspace is one block's MLP and three states of the model's width.
@@ -145,7 +149,9 @@ def teacher_needs(teacher: Inventory, work: Work) -> TeacherNeeds:
     return TeacherNeeds(
         parameters=teacher.parameters,
         disk=disk,
-        weights=teacher.parameters * size,
+        weights=weight_bytes(
+            teacher, work.dtype, quantised=work.teacher_quantised, rest=work.dtype
+        ),
         cache=2 * shape.layers * shape.key * size * tokens,
         workspace=(3 * shape.intermediate + 3 * shape.width) * size * read,
     )
@@ -155,12 +161,13 @@ def signal_needs(teacher: Inventory, work: Work) -> SignalNeeds:
     """Return what one document takes on disk, before compression.
 
     The output is a row of `records.SIGNAL` (4 + 8 bytes a label, 24 for three numbers, id and
-    label) and the decision state in float16; `.akd/` keeps a hash and float32 scores and states.
+    label) and float16 states: at the decision position, perhaps those of the probes; `.akd/` keeps a hash and float32 scores and states.
     """
     width = teacher.shape.width if work.engine == "transformers" else 0
     row = work.labels * (4 + 8) + 3 * 8 + 2 * _ID
+    states = 1 + work.probes * work.all_states
     kept = 32 + 4 * work.labels + 4 * width * (1 + work.probes)
-    return SignalNeeds(documents=work.articles, output=row + 2 * width, kept=kept)
+    return SignalNeeds(documents=work.articles, output=row + 2 * width * states, kept=kept)
 
 
 def card_for(total: int) -> int | None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 
 from akd.cli.app import app
 from akd.errors import InputError
+from akd.params import load
 from akd.planning.inventory import measure
+from akd.planning.lookup import inventories_of
 from akd.planning.plan import (
     Work,
     card_for,
@@ -29,6 +32,8 @@ WORK = Work(
     article_tokens=50,
     labels=3,
     probes=2,
+    all_states=False,
+    teacher_quantised=False,
     teacher_batch=4,
     student_batch=8,
     student_prompt="bare",
@@ -112,6 +117,18 @@ def test_what_the_teacher_needs_is_counted_for_a_batch() -> None:
     served = WORK.__class__(**{**vars(WORK), "engine": "openai"})
     assert teacher_needs(inventory, served).total == 0
     assert signal_needs(inventory, served).output == signal_needs(inventory, WORK).output - 64
+
+
+def test_a_teacher_in_nf4_and_states_that_are_kept_are_counted() -> None:
+    teacher = inventories_of("llama2", load().pairs["llama2"], Path("none"), Path("none"))[0]
+    plain = teacher_needs(teacher, WORK)
+    packed = teacher_needs(teacher, replace(WORK, teacher_quantised=True))
+    linear = 40 * (4 * 5120 * 5120 + 3 * 5120 * 13824)
+    rest = 2 * (teacher.parameters - linear)
+    assert packed.weights - rest == pytest.approx(linear * 4.127 / 8, rel=0.001)
+    assert plain.weights - rest == 2 * linear
+    more = signal_needs(teacher, replace(WORK, all_states=True)).output
+    assert more - signal_needs(teacher, WORK).output == 2 * 5120 * 2
 
 
 def test_signals_are_about_as_large_as_the_ones_there_are() -> None:
