@@ -6,8 +6,6 @@ from akd.corpus.relevance.keywords import expanded, open_domains, write_keywords
 from akd.corpus.relevance.mining import mine
 from akd.corpus.sampling import sampled_texts
 from akd.io import write_json
-from akd.models.completion import complete_keywords
-from akd.models.load import load_teacher
 from akd.task import load_domains
 
 
@@ -22,6 +20,10 @@ def main(
         texts = sampled_texts(clean, expansion.articles)
         mined = mine(texts, seeds, per_domain=expansion.per_domain, words=expansion.words)
     if expansion.kind in ("teacher", "both") and seeds:
+        # Here, since what reads no model need not wait for torch.
+        from akd.models.completion import complete_keywords
+        from akd.models.load import load_teacher
+
         taught = complete_keywords(
             *load_teacher(models / "teacher"),
             seeds,

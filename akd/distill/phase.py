@@ -13,7 +13,7 @@ from peft import PeftModel
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from akd.distill.curriculum import Floats, Goal, bucket, difficulty, goal_of
+from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
 from akd.distill.data import collator
 from akd.distill.lessons import Lessons, domains
 from akd.distill.live_teacher import LiveTeacher
@@ -131,6 +131,11 @@ def _plan(
     def first_losses() -> Floats:
         return goal.cross_entropies(pupil.first_logits, np.arange(table.height))
 
+    def losses(rows: Ints) -> Floats:
+        if settings.own_share > 0 and not progress.losses:  # it has just said all that it will say
+            return goal.cross_entropies(pupil.first_logits[rows], rows)
+        return goal.cross_entropies(pupil.logits(rows), rows)
+
     hardness = difficulty(settings.difficulty, table, goal.targets, first_losses, seed)
     return schedule(
         settings.sampling,
@@ -139,7 +144,7 @@ def _plan(
         epochs=phase.epochs,
         batch_size=recipe.optimizer.batch_size,
         teacher_losses=lambda rows: np.asarray(entropy(goal.targets[rows], axis=1)),
-        student_losses=lambda rows: goal.cross_entropies(pupil.logits(rows), rows),
+        student_losses=losses,
         measurements=progress.measurements,
         seed=seed,
     )

@@ -161,7 +161,8 @@ def signal_needs(teacher: Inventory, work: Work) -> SignalNeeds:
     """Return what one document takes on disk, before compression.
 
     The output is a row of `records.SIGNAL` (4 + 8 bytes a label, 24 for three numbers, id and
-    label) and float16 states: at the decision position, perhaps those of the probes; `.akd/` keeps a hash and float32 scores and states.
+    label) and float16 states: at the decision position, perhaps those of the probes; `.akd/` keeps
+    a hash and float32 scores and states.
     """
     width = teacher.shape.width if work.engine == "transformers" else 0
     row = work.labels * (4 + 8) + 3 * 8 + 2 * _ID
