@@ -148,9 +148,7 @@ def _verdicts(base: str, verdicts: Sequence[Verdict]) -> Table:
 @app.command(epilog="Example: akd plan --pair llama2")
 def plan(
     pair: Annotated[str | None, typer.Option(help="A pair in params.yaml; else its own.")] = None,
-    dtype: Annotated[
-        DType, typer.Option(help="Number format of the machine.")
-    ] = DType.bfloat16,
+    dtype: Annotated[DType, typer.Option(help="Number format of the machine.")] = DType.bfloat16,
     as_values: Annotated[bool, typer.Option("--json", help="Print bytes as JSON.")] = False,
 ) -> None:
     """Print what a run needs, before anything is downloaded: memory, disk, trained share."""
