@@ -4,7 +4,7 @@ Takes prompt, articles and models of the last `dvc repro`; each draw takes 20 of
 English articles as shots and tests on all the others. The prompt stays the one that was adapted on
 the shipped shots.
 
-    python -m benchmarks.crisis --draws 5 --students 5
+    python -m benchmarks.crisis --draws 40 --students 5
 """
 
 import tempfile
@@ -35,7 +35,7 @@ Ints = NDArray[np.int_]
 
 
 def main(
-    draws: Annotated[int, typer.Option(help="How many draws of 20 shots.")] = 5,
+    draws: Annotated[int, typer.Option(help="How many draws of 20 shots.")] = 40,
     students: Annotated[int, typer.Option(help="For how many of them a student is taught.")] = 5,
 ) -> None:
     """Write benchmarks/results/crisis.json."""
@@ -61,6 +61,7 @@ def main(
             row[f"teacher_{kind}_english"] = float(right[rest][english[rest]].mean())
         if number < students:
             row |= _student(found, taught, lessons, table, gold, rest)
+            row["student_minus_teacher_auto"] = row["student"] - row["teacher_auto"]
         rows.append(row)
         write_result("crisis", command, {**_summary(rows), "n": len(gold) - 20, "draws": rows})
 
