@@ -27,16 +27,20 @@ from akd.records import Scores
 from akd.task import load_held_out, load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
-from benchmarks.clone import write_result
+from benchmarks.clone import measured, write_result
 from benchmarks.phases import DATA, run_phases, taught_probabilities
 
 TASK = DATA / "tasks" / "crisis"
+STUDENTS = ("student", "student_english", "tfidf_full_text", "tfidf_full_text_english")
 Ints = NDArray[np.int_]
 
 
 def main(
     draws: Annotated[int, typer.Option(help="How many draws of 20 shots.")] = 40,
     students: Annotated[int, typer.Option(help="For how many of them a student is taught.")] = 5,
+    kept: Annotated[
+        int, typer.Option(help="Of the first so many the result file holds the student's figures.")
+    ] = 0,
 ) -> None:
     """Write benchmarks/results/crisis.json."""
     settings, task = params.load(), load_task(TASK / "task.yaml")
@@ -48,6 +52,7 @@ def main(
     lessons = read_lessons(DATA / "filtered", DATA / "signals")
     annotated, taught = _scores(table["text"].to_list()), _scores(lessons["text"].to_list())
     free = select(taught, sample(lessons["id"].to_list(), settings.prompt.calibration.articles))
+    before = measured("crisis", ["draws"]).get("draws", [])
     rows: list[dict[str, float]] = []
     for number in range(draws):
         shots = _draw(gold, english, number)
@@ -60,7 +65,11 @@ def main(
             row[f"teacher_{kind}"] = float(right[rest].mean())
             row[f"teacher_{kind}_english"] = float(right[rest][english[rest]].mean())
         if number < students:
-            row |= _student(found, taught, lessons, table, gold, rest)
+            row |= (
+                {key: before[number][key] for key in STUDENTS}
+                if number < kept
+                else _student(found, taught, lessons, table, gold, rest)
+            )
             row["student_minus_teacher_auto"] = row["student"] - row["teacher_auto"]
         rows.append(row)
         write_result("crisis", command, {**_summary(rows), "n": len(gold) - 20, "draws": rows})
