@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Write benchmarks/results/crisis.json."""
     settings, task = params.load(), load_task(TASK / "task.yaml")
-    command = f"python -m benchmarks.crisis --draws {draws} --students {students}"
+    command = f"python -m benchmarks.crisis --draws {draws} --students {students} --kept {kept}"
     names = task.label_names
     table = with_texts(load_held_out(TASK, names), DATA / "clean", settings.clean.max_characters)
     gold = np.array([names.index(label) for label in table["label"]])
