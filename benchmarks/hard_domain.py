@@ -15,10 +15,12 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 import typer
+from numpy.typing import NDArray
 
 from akd import params
 from akd.console import guard
 from akd.distill.lessons import Lessons, read_lessons
+from akd.evaluate.metrics import Ints
 from akd.params import Params
 from benchmarks.clone import write_result
 from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
@@ -29,7 +31,6 @@ SHARE = 5  # one article of so many is in the cipher
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SHIFTED = _LETTERS[13:] + _LETTERS[:13]
 _CIPHER = str.maketrans(_LETTERS + _LETTERS.upper(), _SHIFTED + _SHIFTED.upper())
-PHASE = "phase-3"
 
 
 def main(
@@ -44,7 +45,7 @@ def main(
     rows = np.random.default_rng(settings.seed).permutation(len(labels))[:gold]
     texts = [text.translate(_CIPHER) for text in table["text"].gather(rows)]
     found: dict[str, Any] = {"n": len(rows), "articles": lessons.height}
-    right: dict[str, list[np.ndarray[Any, Any]]] = {}
+    right: dict[str, list[NDArray[np.bool_]]] = {}
     drawn: dict[str, list[float]] = {}
     for seed in range(settings.seed, settings.seed + seeds):
         for kind in ("ddk", "uniform", "proportional"):
@@ -73,21 +74,21 @@ def _planted(lessons: pl.DataFrame) -> pl.DataFrame:
 
 def _settings(settings: Params, kind: str, seed: int) -> Params:
     values = settings.model_dump()
-    phase = {**values["distill"]["phases"][PHASE], "init_from": "student", "articles": [0.0, 1.0]}
-    values["distill"].update(final=PHASE, phases={PHASE: phase}, own_share=0.0)
+    final = settings.distill.final
+    phase = {**values["distill"]["phases"][final], "init_from": "student", "articles": [0.0, 1.0]}
+    values["distill"].update(phases={final: phase}, own_share=0.0)
     values["distill"]["sampling"].update(kind=kind, by="domain", every=8)
     values["optimizer"]["learning_rate"] = RATE
     return Params.model_validate({**values, "seed": seed})
 
 
-def _taught(
-    settings: Params, lessons: pl.DataFrame, texts: list[str]
-) -> tuple["np.ndarray[Any, Any]", float]:
+def _taught(settings: Params, lessons: pl.DataFrame, texts: list[str]) -> tuple[Ints, float]:
     """Return the labels that the student gives the texts, and the hard domain's last weight."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        log = run_phases(settings, Lessons(lessons, None, None), folder)[PHASE].domains
+        results = run_phases(settings, Lessons(lessons, None, None), folder)
         answers = taught_probabilities(settings, folder, texts).argmax(axis=1)
+    log = results[settings.distill.final].domains
     weights = log.filter(pl.col("domain") == "cipher")["weight"]
     return answers, float(weights[-1]) if len(weights) else float("nan")
 
