@@ -2,7 +2,6 @@
 
 import os
 
-# Without these MKL may choose another number of threads, or another order of a sum, under load.
-os.environ.setdefault("MKL_CBWR", "AUTO")
+# Without these MKL may choose another number of threads under load. What order it sums in, akd says.
 os.environ.setdefault("MKL_DYNAMIC", "FALSE")
 os.environ.setdefault("OMP_DYNAMIC", "FALSE")

@@ -1,6 +1,9 @@
 """Contracts of the house: floors, dependencies of stages, sizes, and what the DAG holds."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +139,13 @@ def test_every_phase_is_a_stage() -> None:
     phases = yaml.safe_load((ROOT / "params.yaml").read_text())["distill"]["phases"]
     assert {f"distill@{phase}" for phase in phases} <= names
     assert len(names) == len(DAG) - 1 + len(phases)
+
+
+@pytest.mark.parametrize("first", ["stages.filter", "akd.io"])
+def test_rows_are_summed_in_one_order_in_stages_as_elsewhere(first: str) -> None:
+    """MKL heeds what is set before its first product: a stage and a benchmark give equal bits."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MKL_")}
+    code = f"import os, {first}; print(os.environ['MKL_CBWR'])"
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=ROOT, env=own, check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "AUTO,STRICT"
