@@ -2,6 +2,6 @@
 
 import os
 
-# Without these MKL may choose another number of threads under load. What order it sums in, akd says.
+# Without these MKL may choose another number of threads under load; its order of sums, akd sets.
 os.environ.setdefault("MKL_DYNAMIC", "FALSE")
 os.environ.setdefault("OMP_DYNAMIC", "FALSE")

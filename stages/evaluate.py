@@ -9,6 +9,7 @@ from akd.clock import stage_seconds
 from akd.console import PathOption
 from akd.corpus.examples import with_texts
 from akd.distill.lessons import read_lessons
+from akd.errors import InputError
 from akd.evaluate import compare
 from akd.evaluate.contestants import Resources, contest
 from akd.evaluate.resources import costs, machine_watts
@@ -26,6 +27,11 @@ def main(
     start, watts = time.perf_counter(), machine_watts()
     settings, names = params.load(), load_task(task / "task.yaml").label_names
     examples = load_examples(task / "gold.jsonl", names)
+    if not examples:
+        raise InputError(
+            f"{task / 'gold.jsonl'} holds no example: annotate articles that only evaluation sees, "
+            "some of each label"
+        )
     articles = with_texts(examples, clean, settings.clean.max_characters)
     gold = np.array([names.index(label) for label in articles["label"]])
     resources: Resources = {"trainable_share": read_json(trained)["trainable_share"]}

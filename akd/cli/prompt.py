@@ -21,7 +21,7 @@ from akd.specs.prompts import Pin
 from akd.task import Task, load_task
 
 if TYPE_CHECKING:
-    from akd.prompts.measure import Material, Measured
+    from akd.prompts.measure import Material
     from akd.prompts.template import Prompt
 
 app = typer.Typer(no_args_is_help=True, help=__doc__.partition("\n")[0])
@@ -85,12 +85,10 @@ def attempt(
     parts = {name: value for name, value in given.items() if value is not None}
     settings = params.load(_PARAMS)
     mine = changed(_pin(file, from_tree, folder), parts, "akd prompt try")
-    table = Table(title=f"task {settings.task}, the same articles for both")
+    table = Table(title=f"task {settings.task}, the same articles and shots for both")
     for column in ("prompt", "log-probability", "mutual information", "accuracy", "shots"):
         table.add_column(column, justify="left" if column == "prompt" else "right")
-    for name, found in _measured(settings, mine, store.load(folder).prompt).items():
-        figures = (found.log_probability, found.mutual_information, found.accuracy)
-        shots = len(found.shot_labels)
+    for name, *figures, shots in _measured(settings, mine, store.load(folder).prompt):
         table.add_row(name, *(f"{figure:.3f}" for figure in figures), str(shots))
     Console().print(table)
 
@@ -168,8 +166,14 @@ def _plain(text: str | None) -> str | None:
     return None if text is None else text.replace("\\n", "\n")
 
 
-def _measured(settings: Params, mine: Pin, winner: "Prompt") -> "dict[str, Measured]":
-    """Return how the adapted prompt and another one do on the same articles."""
+def _measured(
+    settings: Params, mine: Pin, winner: "Prompt"
+) -> list[tuple[str, float, float, float, int]]:
+    """Return how the adapted prompt and another one do on the shots that neither shows.
+
+    Returns:
+        For each its name, log-probability, mutual information, accuracy, and how many shots.
+    """
     from akd.prompts.measure import measure
     from akd.prompts.pin import pinned_prompt
     from akd.teacher.asked import asked
@@ -186,10 +190,16 @@ def _measured(settings: Params, mine: Pin, winner: "Prompt") -> "dict[str, Measu
     teacher = asked(engine, label.article_tokens)
     layers = teacher.layers_of(settings.prompt.calibration)
     own = pinned_prompt(mine, material.shots, len(task.labels), settings.prompt.shown_characters)
-    return {
+    found = {
         name: measure(prompt, lambda asked, texts: teacher.score(asked, texts, layers), material)
         for name, prompt in (("adapted", winner), ("yours", own))
     }
+    common = sorted(set.intersection(*(set(one.shot_labels) for one in found.values())))
+    rows = []
+    for name, one in found.items():
+        log_probability, accuracy = one.on(common, material.shots)
+        rows.append((name, log_probability, one.mutual_information, accuracy, len(common)))
+    return rows
 
 
 def _material(settings: Params) -> "tuple[Task, Material]":

@@ -29,7 +29,8 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     missing = [e.id for e in examples if not e.text and e.id not in known]
     if missing:
         fate = _named(clean / "rejected", missing[:1])
-        why = f"rejected as {fate['reason'][0]}" if fate.height else "never fetched"
+        unknown = "never fetched, or one too many for fetch.max_articles_per_source"
+        why = f"rejected as {fate['reason'][0]}" if fate.height else unknown
         raise InputError(
             f"{len(missing)} of {len(examples)} annotated ids have no article in {clean} (the "
             f"first, {missing[0]}, was {why}): correct the ids, or give such examples a text"

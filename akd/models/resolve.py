@@ -2,10 +2,12 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import assert_never
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -24,7 +26,8 @@ from akd.specs.pairs import (
     layer_numbers,
 )
 
-_HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+_HUB_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
+_HUB_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first form that there is
 
 
 def resolve(
@@ -54,7 +57,15 @@ def resolve(
 
 def _from_hub(spec: HubModel, out: Path) -> None:
     try:
-        snapshot_download(spec.id, revision=spec.revision, local_dir=out, allow_patterns=_HUB_FILES)
+        found = HfApi().model_info(spec.id, revision=spec.revision)
+        weights = _weights(spec, [file.rfilename for file in found.siblings or ()])
+        snapshot_download(
+            spec.id,
+            revision=found.sha,
+            local_dir=out,
+            allow_patterns=[*_HUB_FILES, weights],
+            ignore_patterns="*/*",  # the same weights for other programs
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -62,6 +73,17 @@ def _from_hub(spec: HubModel, out: Path) -> None:
             "your access (`hf auth login`) and the network, or use a `local` model"
         ) from None
     shutil.rmtree(out / ".cache", ignore_errors=True)  # download times: they would change the hash
+
+
+def _weights(spec: HubModel, files: Sequence[str]) -> str:
+    """Return the pattern of the model's weights; older models have them as pickles alone."""
+    for pattern in _HUB_WEIGHTS:
+        if any(fnmatch(file, pattern) for file in files):
+            return pattern
+    raise InputError(
+        f"model {spec.id}@{spec.revision} has neither {' nor '.join(_HUB_WEIGHTS)}: name one that "
+        "transformers loads, or save it with save_pretrained and use a `local` model"
+    )
 
 
 def _from_folder(path: Path, out: Path) -> None:

@@ -62,7 +62,9 @@ class Asked:
         return sorted({depth_to_layer(depth, self.layers) for depth in calibration.layers})
 
     def fits(self, prompt: Prompt) -> bool:
-        """Return whether the prompt leaves room for an article."""
+        """Return whether the prompt leaves room for an article, as far as that is known."""
+        if self.context is None:
+            return True
         before, after = render(prompt, self.tokenizer)
         try:
             check_room(len(before), self.text_tokens, len(after), self.context)

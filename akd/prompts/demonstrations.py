@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from akd.corpus.cleaning.text import cut
 from akd.prompts.calibration import Array, select
 from akd.prompts.template import Demonstration
 from akd.records import Scores
@@ -22,10 +23,9 @@ class Shot:
 
 
 def demonstration(shots: Sequence[Shot], number: int, characters: int) -> Demonstration:
-    """Return a shot as a prompt shows it, cut after a word."""
+    """Return a shot as a prompt shows it: of fewer than `characters`, cut after a word."""
     shot = shots[number]
-    text = shot.text[:characters].rpartition(" ")[0] or shot.text[:characters]
-    return Demonstration(shot=number, text=text, label=shot.label)
+    return Demonstration(shot=number, text=cut(shot.text, characters - 1), label=shot.label)
 
 
 def demonstration_sets(
@@ -69,7 +69,7 @@ def distances(scores: Scores, texts: Sequence[str], unlabelled: int) -> Array:
 
     Returns:
         Distances of the teacher's mean states, standardised over the unlabelled articles; those of
-        TF-IDF vectors where the teacher gives no states.
+        TF-IDF vectors where no states were asked for, or the teacher gives none.
     """
     if scores.states.shape[1]:
         free = select(scores, range(unlabelled)).states.reshape(unlabelled, -1)

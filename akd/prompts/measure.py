@@ -57,6 +57,17 @@ class Measured:
     article_information: Sequence[float]
     article_log_probabilities: Sequence[Sequence[float]]
 
+    def on(self, numbers: Sequence[int], shots: Sequence[Shot]) -> tuple[float, float]:
+        """Return mean log-probability and accuracy on some of the shots that it is measured on.
+
+        Prompts that show different shots compare on those that neither shows.
+        """
+        if not numbers:
+            return 0.0, 0.0
+        right = [self.shot_labels[number] == shots[number].label for number in numbers]
+        told = [self.shot_log_probabilities[number] for number in numbers]
+        return float(np.mean(told)), float(np.mean(right))
+
 
 def measure(prompt: Prompt, score: Score, material: Material) -> Measured:
     """Ask about the unlabelled articles and the shots that the prompt does not show."""

@@ -1,5 +1,6 @@
 """Prompt search: explore, perturb, test, iterate, and keep the whole tree ([ANON] 2.1, A.2)."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -184,17 +185,15 @@ def winner(nodes: Sequence[Node]) -> Node:
 
 
 def _beats(node: Node, seed: Node) -> bool:
-    """Return whether the score exceeds the seed's by more than the standard error of the gains.
+    """Return whether the score exceeds the seed's by more than the standard error of the gain.
 
-    Each prompt is asked about the same few shots: most differences between prompts are luck, and
-    the seed is a person's best guess. Without shots the same articles decide.
+    Each prompt is asked about the same few shots and articles: most differences between prompts
+    are luck, and the seed is a person's best guess. Both parts of the score have their errors.
     """
-    gains = _shot_gains(node, seed)
-    if len(gains) > 1:
-        return bool(node.score - seed.score > sem(gains))
     pairs = zip(node.article_scores, seed.article_scores, strict=True)
-    gains = [one - other for one, other in pairs]
-    return bool(np.mean(gains) > (sem(gains) if len(gains) > 1 else 0.0))
+    parts = (_shot_gains(node, seed), [one - other for one, other in pairs])
+    error = math.hypot(*(float(sem(gains)) for gains in parts if len(gains) > 1))
+    return node.score - seed.score > error
 
 
 def _shot_gains(node: Measured, seed: Measured) -> list[float]:

@@ -119,6 +119,11 @@ def tells_apart(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> boo
     return len(set(_first_tokens(words, tokenizer))) == len(words)
 
 
+def begins_another(words: Sequence[str]) -> bool:
+    """Return whether a word is the beginning of another, so that its text does not tell them."""
+    return any(other.startswith(word) for word, other in itertools.permutations(words, 2))
+
+
 def told_tokens(word: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return a label word as an answer, and the cue of its reason: what a reason goes on from."""
     after: list[int] = tokenizer(cue, add_special_tokens=False).input_ids

@@ -19,7 +19,13 @@ from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import context_of
 from akd.models.synonyms import nearest_words
 from akd.models.truncation import check_room, excerpts
-from akd.prompts.template import Prompt, render, tells_apart, tells_apart_in_full
+from akd.prompts.template import (
+    Prompt,
+    begins_another,
+    render,
+    tells_apart,
+    tells_apart_in_full,
+)
 from akd.records import Scores
 from akd.specs.adapters import Quantization
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
@@ -213,7 +219,9 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
             "text_tokens": text_tokens,
         }
 
-    apart = partial(tells_apart, tokenizer=tokenizer)
+    def apart(words: Sequence[str]) -> bool:
+        return not begins_another(words) and tells_apart(words, tokenizer)
+
     return OpenEngine(
         None, tokenizer, apart, 0, (spec.chat,), ledger, cache(decides), build, None, None
     )

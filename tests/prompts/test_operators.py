@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from akd.prompts.demonstrations import Shot, demonstration_sets, distances
+from akd.prompts.demonstrations import Shot, demonstration, demonstration_sets, distances
 from akd.prompts.operators import neighbours
 from akd.prompts.rewrites import paraphrases, substitutions
 from akd.prompts.search import seed_prompt
@@ -110,6 +110,18 @@ def test_sets_of_shots_are_balanced_and_leave_two_of_each_label() -> None:
     assert sets[1][0].text == "shot 5"
     assert [len(shown) for shown in demonstration_sets(MANY, FAR, 3, 2, 8)] == [0, 1, 2]
     assert demonstration_sets([], [], 3, 5, 8) == [()]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Three die in flood", "Three die in flood"),  # shorter than what may be shown
+        ("Three people die in a flood", "Three people die in a"),
+        ("洪水. " + "三人在洪水中死亡" * 5, "洪水. " + "三人在洪水中死亡" * 2 + "三人"),
+    ],
+)
+def test_a_shot_is_cut_after_a_word_where_it_has_words(text: str, shown: str) -> None:
+    assert demonstration([Shot(text, 0)], 0, 23).text == shown
 
 
 @pytest.mark.parametrize("blocks", [0, 2])

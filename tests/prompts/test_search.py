@@ -73,6 +73,16 @@ def test_a_lucky_prompt_does_not_replace_the_seed() -> None:
     assert winner([seed, lucky, better]) == better
 
 
+def test_agreement_on_lucky_articles_does_not_replace_the_seed() -> None:
+    """What shots and what articles tell of a prompt both have an error."""
+    seed = _node(0, [-1.0, -1.0, -1.0, -1.0])
+    worse = [-1.04, -1.06, -1.05, -1.05]
+    lucky = Node(**{**vars(_node(1, worse, 0.1)), "article_scores": [1.2, -1.0]})
+    agreed = Node(**{**vars(_node(2, worse, 0.1)), "article_scores": [0.1, 0.1]})
+    assert winner([seed, lucky]) == seed
+    assert winner([seed, lucky, agreed]) == agreed
+
+
 def test_without_shots_a_lucky_article_does_not_replace_the_seed() -> None:
     seed, better = _node(0, [], 0.0), _node(1, [], 0.4)
     lucky = Node(**{**vars(better), "article_scores": [1.2, -0.4]})

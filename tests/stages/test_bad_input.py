@@ -87,6 +87,14 @@ def _filter(capsys: pytest.CaptureFixture[str]) -> str:
     )  # fmt: skip
 
 
+def _evaluate(capsys: pytest.CaptureFixture[str]) -> str:
+    names = ("filtered", "signals", "models", "prompt", "adapter", "trained")
+    return _fails(
+        capsys, evaluate.main, task=TASK, clean=Path("clean"), out=Path("out"),
+        metrics=Path("m"), **{name: Path(name) for name in names},
+    )  # fmt: skip
+
+
 def test_unknown_pair(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _change(project / "params.yaml", lambda raw: raw.update(pair="nope"))
     paths = {"out": Path("out"), "adapter": Path("adapter"), "metrics": Path("m.json")}
@@ -164,13 +172,12 @@ def test_a_filter_that_keeps_nothing(project: Path, capsys: pytest.CaptureFixtur
 def test_gold_ids_that_no_article_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"id": "n99", "label": "risk and warning"}
     (project / TASK / "gold.jsonl").write_text(json.dumps(row))
-    names = ("filtered", "signals", "models", "prompt", "adapter", "trained")
-    paths = {name: Path(name) for name in names}
-    told = _fails(
-        capsys, evaluate.main, task=TASK, clean=Path("clean"), out=Path("out"),
-        metrics=Path("m"), **paths,
-    )  # fmt: skip
-    assert "1 of 1 annotated ids have no article" in told
+    assert "1 of 1 annotated ids have no article" in _evaluate(capsys)
+
+
+def test_no_gold(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / TASK / "gold.jsonl").write_text("")
+    assert "gold.jsonl holds no example: annotate" in _evaluate(capsys)
 
 
 def test_shots_that_no_article_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,11 @@ def test_a_try_is_measured_as_the_search_measures(project: Path) -> None:
     figures = [f"{other[name]:.3f}" for name in ("log_probability", "mutual_information")]
     assert all(figure in line for figure in [*figures, f"{other['accuracy']:.3f}"])
     assert f" {len(other['shot_labels'])} " in line
+    Path("mine.yaml").write_text("shots: [4, 7]\n")
+    shown = {one.shot for one in store.load(Path("data/prompt")).prompt.demonstrations}
+    left = len(rows[0]["shot_labels"]) - len({4, 7} | shown)
+    compared = [line for line in _akd("try", "mine.yaml").splitlines() if "│" in line]
+    assert [f" {left} " in line for line in compared] == [True, True]
     changed = _akd("try", "--words", "danger, news, good", "--cue", r"\nIt is")
     assert "adapted" in changed
     assert changed != printed

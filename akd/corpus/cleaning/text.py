@@ -51,16 +51,16 @@ def article_text(title: str, text: str, max_characters: int) -> str:
     cleaned twice stays the same.
     """
     title = clean_text(title)
-    found = _cut(_joined(title, clean_text(text)), max_characters)
-    while (again := _cut(_joined(title, clean_text(found)), max_characters)) != found:
+    found = cut(_joined(title, clean_text(text)), max_characters)
+    while (again := cut(_joined(title, clean_text(found)), max_characters)) != found:
         found = again
     return found
 
 
-def _cut(text: str, max_characters: int) -> str:
+def cut(text: str, max_characters: int) -> str:
+    """Return the text up to its last whole word; one without spaces is cut within a word."""
     if len(text) <= max_characters:
         return text
-    # A text without spaces is cut where it is.
     end = text.rfind(" ", max_characters // 2, max_characters + 1)
     return text[:max_characters] if end < 0 else text[:end]
 
