@@ -86,6 +86,24 @@ class Params(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _losses_are_fed(self) -> Self:
+        """No phase is trained where a later one asks for what the teacher will not have said."""
+        lacking = {
+            "rationale": (self.label.rationales.share == 0, "`label.rationales.share` above 0"),
+            "ted": (self.label.states != "all", "`label.states: all`"),
+            "hidden": (self.label.engine.kind != "transformers", "the engine transformers"),
+        }
+        for name, phase in self.distill.phases.items():
+            for loss in phase.losses:
+                lacks, wanted = lacking.get(loss, (False, ""))
+                if lacks:
+                    raise ValueError(
+                        f"the loss {loss!r} of {name} needs {wanted}: set that, or leave the loss "
+                        "out of `distill.phases`"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _engine_can_explain(self) -> Self:
         engine = self.label.engine.kind
         if engine != "transformers" and self.label.rationales.share > 0:

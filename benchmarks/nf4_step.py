@@ -67,7 +67,7 @@ def main(width: Size, layers: Size, batch: Size, length: Size) -> None:
     with TemporaryDirectory() as checkpoints:
         train(
             LabelWordStudent(adapted, LABELS).train(),
-            dataset_of(tokens, targets, None, None),
+            dataset_of(tokens, targets, targets.argmax(axis=1), None, None),
             {"soft_cross_entropy": Term(1.0, _loss)},
             EpochSampler(np.arange(batch), 2, settings.seed),
             progress,

@@ -43,8 +43,8 @@ FIRST_LAYER = 4
 
 def main(
     articles: Annotated[
-        int, typer.Option(help="Of the phase; of 400 that are timed, DDK measures once.")
-    ] = 416,
+        int, typer.Option(help="Lessons; a phase of 26 steps or more has DDK measure in it.")
+    ] = 720,
     steps: Annotated[int, typer.Option(help="Of each other way, the first is not timed.")] = 3,
     trl_python: Annotated[
         Path | None, typer.Option(help="Of an environment with TRL; one is made without it.")

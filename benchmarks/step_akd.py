@@ -18,6 +18,7 @@ from akd.distill.phase import run_phase
 from akd.io import write_json
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
+from akd.models.student import load_readout, parameters_of
 from akd.prompts.reading import reading_of
 from akd.task import load_task
 from benchmarks.meter import Meter
@@ -60,8 +61,10 @@ def main(
             out=Path(scratch) / "adapter",
             checkpoints=Path(scratch) / "checkpoints",
         )
+        readout = parameters_of(load_readout(Path(scratch) / "adapter"))  # the others have none
     figures = meter.figures(settings.optimizer.batch_size)
-    write_json(out, {**figures, "trainable_parameters": result.trainable})
+    trainable = result.trainable - readout
+    write_json(out, {**figures, "trainable_parameters": trainable})
     write_json(batches, seen)
 
 

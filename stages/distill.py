@@ -10,7 +10,7 @@ from akd.console import PathOption
 from akd.distill.lessons import lessons_for
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import run_phase, summary
-from akd.distill.processes import refuse_shards
+from akd.distill.processes import check_launch
 from akd.distill.progress import checkpoints_folder
 from akd.distill.recipe import Recipe
 from akd.io import write_csv, write_json
@@ -28,8 +28,8 @@ def main(
     metrics: PathOption, plot: PathOption, domains: PathOption,
 ) -> None:  # fmt: skip
     """Train the named phase from the adapter in `start`."""
-    refuse_shards()
     settings, goal = params.load(), load_task(task)
+    check_launch(settings.optimizer.batch_size)
     spec = settings.distill.phases[phase]
     result = run_phase(
         load_model(student, settings.quantization),

@@ -160,6 +160,44 @@ def test_a_phase_must_start_from_a_phase(raw: dict[str, Any], tmp_path: Path) ->
         _load(raw, tmp_path)
 
 
+def test_phases_form_no_circle(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["distill"]["phases"]["phase-1"]["init_from"] = "phase-3"
+    with pytest.raises(InputError, match="circle: phase-1 <- phase-3 <- phase-2 <- phase-1"):
+        _load(raw, tmp_path)
+
+
+def test_the_final_phase_is_a_phase(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["distill"]["final"] = "phase-9"
+    with pytest.raises(InputError, match="final is 'phase-9', which is no phase"):
+        _load(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("loss", "place", "value"),
+    [
+        ("rationale", ("rationales", "share"), 0.5),
+        ("ted", ("states",), "all"),
+        ("hidden", ("engine",), {"kind": "transformers", "quantization": "none"}),
+    ],
+)
+def test_a_loss_of_a_late_phase_is_fed_or_refused_before_any_training(
+    raw: dict[str, Any], tmp_path: Path, loss: str, place: tuple[str, ...], value: object
+) -> None:
+    raw["distill"]["phases"]["phase-3"]["losses"][loss] = 0.1
+    raw["label"]["rationales"]["share"] = 0.0
+    raw["label"]["states"] = "decision"
+    raw["prompt"]["calibration"]["kind"] = "auto"
+    if loss == "hidden":
+        raw["label"]["engine"], raw["prompt"]["calibration"]["kind"] = SERVER, "batch"
+    with pytest.raises(InputError, match=f"the loss '{loss}' of phase-3 needs"):
+        _load(raw, tmp_path)
+    section = raw["label"]
+    for name in place[:-1]:
+        section = section[name]
+    section[place[-1]] = value
+    assert loss in _load(raw, tmp_path).distill.phases["phase-3"].losses
+
+
 def test_files_that_are_missing_or_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run from the root"):
         load(tmp_path / "params.yaml")

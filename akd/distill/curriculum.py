@@ -92,11 +92,13 @@ class Goal:
     Attributes:
         probabilities: of the teacher, sharpened (n, labels).
         groups: for each label its group, in the simpler task; None where labels are learnt.
+        answers: the most probable target of the teacher (n,).
         targets: what is learnt, over groups or labels (n, targets).
     """
 
     probabilities: Floats
     groups: Sequence[int] | None
+    answers: Ints
     targets: Floats
 
     def cross_entropies(self, logits: NDArray[np.float32], rows: Ints) -> Floats:
@@ -140,7 +142,7 @@ def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: fl
     told = np.array(lessons["probabilities"].to_list())
     probabilities = np.asarray(softmax(np.log(told.clip(_SMALLEST)) / temperature, axis=1))
     targets = probabilities if groups is None else group_probabilities(probabilities, groups)
-    return Goal(probabilities, groups, targets)
+    return Goal(probabilities, groups, targets.argmax(axis=1), targets)
 
 
 def group_probabilities(probabilities: Floats, groups: Sequence[int]) -> Floats:

@@ -18,6 +18,7 @@ Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]]
 def dataset_of(
     sequences: Sequence[Sequence[int]],
     targets: NDArray[Any],
+    answers: NDArray[Any],
     states: torch.Tensor | None,
     reasons: Sequence[Reason | None] | None,
     filtered: torch.Tensor | None = None,
@@ -26,7 +27,8 @@ def dataset_of(
 
     Args:
         sequences: tokens, the decision position last.
-        targets: distribution of the teacher (n, targets).
+        targets: distribution that is learnt (n, targets).
+        answers: the teacher's most probable target (n,).
         states: of the teacher (n, width), where a loss asks for them.
         reasons: that some articles have, where a loss asks for them.
         filtered: states of the teacher (n, layers, filtered), where a loss asks for them.
@@ -35,6 +37,7 @@ def dataset_of(
         "row": np.arange(len(sequences)),
         "tokens": list(sequences),
         "targets": targets.tolist(),
+        "answers": answers.tolist(),
     }
     if states is not None:
         columns["states"] = states.float().numpy()
@@ -46,7 +49,7 @@ def dataset_of(
 
 
 def collator(pad_token: int) -> Collate:
-    """Return what makes a batch: rows, right-padded tokens, lengths, targets, whatever is stored.
+    """Return what makes a batch: rows, right-padded tokens, lengths, and whatever is stored.
 
     The lengths end at the decision position; behind it a reason may stand, see `_reasons`.
     """
@@ -63,6 +66,7 @@ def collator(pad_token: int) -> Collate:
             "rows": torch.tensor([row["row"] for row in rows]),
             "tokens": tokens,
             "lengths": lengths,
+            "answers": torch.tensor([row["answers"] for row in rows]),
         }
         for name in rows[0].keys() & {"targets", "states", "filtered"}:
             batch[name] = torch.tensor([row[name] for row in rows], dtype=torch.float32)

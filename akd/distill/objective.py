@@ -31,7 +31,7 @@ from akd.specs.distillation import (
 )
 
 ClassLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From class logits (batch, labels) and the teacher's distribution to a scalar."""
+"""From class logits (batch, labels) and the teacher's distribution or answers to a scalar."""
 
 StatePairs = Callable[[], tuple[torch.Tensor, torch.Tensor]]
 """Gives states of the student before the phase, and those of the teacher, of all articles."""
@@ -63,7 +63,7 @@ def objective(
                     partial(soft_cross_entropy, temperature=phase.temperature), groups
                 )
             case "hard_cross_entropy":
-                return _of_classes(hard_cross_entropy, groups)
+                return _of_classes(hard_cross_entropy, groups, "answers")
             case "kl":
                 return _of_classes(_divergence(losses.kl, phase.temperature), groups)
             case "hidden":
@@ -82,10 +82,12 @@ def objective(
     return {name: Term(weight, build(name)) for name, weight in phase.losses.items()}
 
 
-def _of_classes(loss: ClassLoss, groups: Sequence[int] | None) -> Loss:
+def _of_classes(loss: ClassLoss, groups: Sequence[int] | None, taught: str = "targets") -> Loss:
+    """Return a loss on what the batch holds of the teacher under the name `taught`."""
+
     def found(output: StudentOutput, batch: Batch) -> torch.Tensor:
         logits = output.logits if groups is None else group_logits(output.logits, groups)
-        return loss(logits, batch["targets"])
+        return loss(logits, batch[taught])
 
     return found
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from accelerate import PartialState
-from peft import PeftModel
 from scipy.stats import entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
@@ -28,7 +27,7 @@ from akd.distill.trainer import train
 from akd.io import replacing
 from akd.models import adapters
 from akd.models.scoring import context_of
-from akd.models.student import save_readout
+from akd.models.student import parameters_of, save_readout
 from akd.models.truncation import check_room
 from akd.prompts.reading import Reading, save_reading
 from akd.specs.distillation import CLASS_LOSSES
@@ -36,7 +35,10 @@ from akd.specs.distillation import CLASS_LOSSES
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """Loss curve, log of the domains (empty without DDK), and the sizes of one phase."""
+    """Loss curve, log of the domains (empty without DDK), and the sizes of one phase.
+
+    The readout counts as trained, in closed form where no loss reads it.
+    """
 
     curve: pl.DataFrame
     domains: pl.DataFrame
@@ -92,7 +94,7 @@ def run_phase(
         if PartialState().is_main_process:
             _save(pupil, reading, out)
             shutil.rmtree(checkpoints, ignore_errors=True)
-    return _result(pupil.language_model, plan, progress, effective)
+    return _result(pupil, plan, progress, effective)
 
 
 def _begun(
@@ -139,7 +141,7 @@ def _plan(
     hardness = difficulty(settings.difficulty, table, goal.targets, first_losses, seed)
     return schedule(
         settings.sampling,
-        bucket(hardness, table["id"].to_list(), goal.targets.argmax(axis=1), *phase.articles),
+        bucket(hardness, table["id"].to_list(), goal.answers, *phase.articles),
         domains(table, settings.sampling.by),
         epochs=phase.epochs,
         batch_size=recipe.optimizer.batch_size,
@@ -150,18 +152,17 @@ def _plan(
     )
 
 
-def _result(
-    language_model: PeftModel, plan: Schedule, progress: Progress, effective: str
-) -> PhaseResult:
-    trainable, parameters = adapters.trainable_share(language_model)
+def _result(pupil: Pupil, plan: Schedule, progress: Progress, effective: str) -> PhaseResult:
+    trainable, parameters = adapters.trainable_share(pupil.language_model)
+    readout = 0 if pupil.readout is None else parameters_of(pupil.readout)
     return PhaseResult(
         curve=progress.curve(),
         domains=plan.domains(),
         articles=plan.articles,
         steps=len(progress.losses),
         optimizer=effective,
-        trainable=trainable,
-        parameters=parameters,
+        trainable=trainable + readout,
+        parameters=parameters + readout,
     )
 
 

@@ -68,6 +68,7 @@ def prepare(
         dataset_of(
             pupil.sequences,
             goal.targets,
+            goal.answers,
             lessons.states,
             reasons,
             None if filters is None else filters.teacher,

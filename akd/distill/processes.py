@@ -11,12 +11,21 @@ from filelock import FileLock
 from akd.errors import InputError
 
 
-def refuse_shards() -> None:
-    """Refuse a launch whose student is spread over processes.
+def check_launch(batch_size: int) -> None:
+    """Refuse a launch whose processes cannot share the work of a phase.
+
+    Args:
+        batch_size: of a step, which the processes share.
 
     Raises:
-        InputError: if `accelerate launch` has been told to use FSDP.
+        InputError: if `accelerate launch` has been told to use FSDP, or the batch cannot be shared.
     """
+    processes = PartialState().num_processes
+    if batch_size % processes:
+        raise InputError(
+            f"{processes} processes cannot share batches of {batch_size} articles: set "
+            "`optimizer.batch_size` to a multiple of them, or launch another number"
+        )
     if parse_flag_from_env("ACCELERATE_USE_FSDP"):
         raise InputError(
             "FSDP: no phase can measure or save a student in shards yet (docs/multi-gpu.md): "
@@ -33,5 +42,7 @@ def alone(folder: Path) -> Iterator[None]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{folder}.lock")
-    with lock if PartialState().is_main_process else nullcontext():
+    state = PartialState()
+    with lock if state.is_main_process else nullcontext():
+        state.wait_for_everyone()  # no process looks for checkpoints before the lock is held
         yield

@@ -84,14 +84,32 @@ class DistillationTrainer(Trainer):
         parts = torch.stack([loss, *losses.values()]).detach().float()
         means = cast(torch.Tensor, self.accelerator.reduce(parts, "mean")).tolist()
         if not torch.isfinite(parts).all():
-            raise InputError(self._complaint(losses, inputs["rows"].tolist()))
+            values = ", ".join(f"{name} {float(found.detach())}" for name, found in losses.items())
+            raise InputError(self._complaint(f"loss ({values})", inputs["rows"].tolist()))
         self._progress.add(self.state.global_step, dict(zip(("loss", *losses), means, strict=True)))
         return (loss, output) if return_outputs else loss
 
-    def _complaint(self, losses: Mapping[str, torch.Tensor], rows: Sequence[int]) -> str:
-        values = ", ".join(f"{name} {float(found.detach())}" for name, found in losses.items())
+    def training_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of a batch whose gradients are added up; the arguments are the Trainer's.
+
+        Raises:
+            InputError: if a gradient is no longer finite, which would spoil the weights and with
+                them the next checkpoint.
+        """
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        found = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        if not torch.stack([gradient.isfinite().all() for gradient in found]).all():
+            raise InputError(self._complaint("gradient", inputs["rows"].tolist()))
+        return loss
+
+    def _complaint(self, what: str, rows: Sequence[int]) -> str:
         return (
-            f"the loss is no longer finite ({values}) at step {self.state.global_step}, articles "
+            f"the {what} is no longer finite at step {self.state.global_step}, articles "
             f"{', '.join(self._ids[row] for row in rows)}: lower optimizer.learning_rate or "
             "optimizer.max_gradient_norm"
         )
@@ -166,13 +184,14 @@ def train(
     last = last_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     used = cast(Any, trainer.optimizer).optimizer
-    return f"{'paged ' if getattr(used, 'is_paged', False) else ''}{type(used).__name__}"
+    paged = getattr(used, "is_paged", False) and trainer.args.device.type == "cuda"
+    return f"{'paged ' if paged else ''}{type(used).__name__}"
 
 
 def _arguments(
     checkpoints: Path, steps: int, optimizer: OptimizerParams, seed: int
 ) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=1,  # the sampler holds all epochs
         per_device_train_batch_size=optimizer.batch_size,
@@ -190,9 +209,12 @@ def _arguments(
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        ddp_find_unused_parameters=False,
+        ddp_find_unused_parameters=True,  # no loss reads the head of a pooled student, say
         report_to="none",
         disable_tqdm=False,
         full_determinism=True,
         seed=seed,
     )
+    # One process has one device: of several that it sees the Trainer would make one batch each.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

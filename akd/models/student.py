@@ -67,6 +67,11 @@ class Readout(nn.Module):
         return nn.functional.linear(standardised, self.weight, self.bias)
 
 
+def parameters_of(readout: Readout) -> int:
+    """Return how many weights a readout has."""
+    return sum(weight.numel() for weight in readout.parameters())
+
+
 def save_readout(readout: Readout, folder: Path) -> None:
     """Write the readout beside an adapter."""
     write_tensors(folder / READOUT, readout.state_dict())

@@ -1,6 +1,7 @@
 """The stage distill: no phase asks for the teacher's weights but one with minillm."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ import yaml
 from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
-from akd.io import file_hashes, write_table
+from akd.io import file_hashes, read_json, read_table, write_json, write_table
 from akd.models import adapters
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator
@@ -80,6 +81,7 @@ def _write_signals(project: Path, tokenizer: PreTrainedTokenizerFast, labels: li
 def _distill(project: Path, losses: dict[str, float], teacher: str) -> None:
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["label"]["article_tokens"] = 12
+    raw["label"]["states"], raw["label"]["rationales"]["share"] = "all", 1.0
     raw["optimizer"]["batch_size"] = 4
     raw["distill"]["sampling"]["kind"] = "proportional"
     raw["distill"]["phases"]["phase-1"].update(epochs=1, targets="classes", losses=losses)
@@ -121,6 +123,30 @@ def test_minillm_refuses_any_other_teacher(project: Path, teacher: str) -> None:
 def test_no_phase_takes_a_sharded_student(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(InputError, match="launch without FSDP"):
+        _distill(project, {"soft_cross_entropy": 1.0}, "moved")
+
+
+def test_processes_share_a_batch_or_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = SimpleNamespace(num_processes=3)
+    monkeypatch.setattr("akd.distill.processes.PartialState", lambda: three)
+    with pytest.raises(InputError, match="3 processes cannot share batches of 4 articles: set"):
+        _distill(project, {"soft_cross_entropy": 1.0}, "moved")
+
+
+def test_signals_of_another_label_set_are_refused(project: Path) -> None:
+    manifest = project / "signals" / "manifest.json"
+    told = read_json(manifest)
+    write_json(manifest, {**told, "labels": ["storm", *told["labels"][1:]]})
+    with pytest.raises(InputError, match="holds signals of the labels storm, .*, and the task has"):
+        _distill(project, {"soft_cross_entropy": 1.0}, "moved")
+
+
+def test_signals_of_articles_that_the_filter_dropped_are_refused(project: Path) -> None:
+    kept = read_table(project / "filtered" / "articles", FILTERED)
+    write_table(project / "filtered" / "articles", kept.tail(5), FILTERED)
+    with pytest.raises(InputError, match="holds 3 articles that .*filtered does not"):
         _distill(project, {"soft_cross_entropy": 1.0}, "moved")
 
 

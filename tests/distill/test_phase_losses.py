@@ -95,6 +95,7 @@ def test_a_readout_has_a_gradient_where_a_loss_reads_it(
     ready = prepare(pupil, Lessons(lessons(), None, None), recipe, goal, None, None)
     tokens, lengths = pad_right(pupil.sequences[:2], pupil.pad_token)
     batch = {"tokens": tokens, "lengths": lengths, "targets": torch.full((2, 3), 1 / 3)}
+    batch["answers"] = torch.tensor([0, 1])
     [term] = ready.terms.values()
     term.loss(ready.student(tokens, lengths), batch).backward()
     asked = {name: w.grad for name, w in ready.student.named_parameters() if w.requires_grad}

@@ -24,9 +24,13 @@ def soft_cross_entropy(
     return -(temperature**2) * (softened * log_student).sum(-1).mean()
 
 
-def hard_cross_entropy(logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
-    """Return - log yhat_c for the teacher's most probable c: its labels without its doubts."""
-    return nn.functional.cross_entropy(logits.float(), probabilities.argmax(-1))
+def hard_cross_entropy(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Return - log yhat_c for the teacher's most probable c: its labels without its doubts.
+
+    Args:
+        answers: these c (batch,).
+    """
+    return nn.functional.cross_entropy(logits.float(), answers)
 
 
 def forward_kl(
