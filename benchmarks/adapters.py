@@ -10,7 +10,6 @@ The documents per second count the loading of the student and the fitting of its
 `bitfit` has nothing to train on a student without biases, and is then reported as refused.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,14 @@ from akd.io import read_json, write_json
 from akd.params import Params
 from akd.specs.adapters import Adapter
 from benchmarks.clone import write_result
-from benchmarks.phases import DATA, FULL_RATE, gold_of, run_phases, taught_probabilities
+from benchmarks.phases import (
+    DATA,
+    FULL_RATE,
+    gold_of,
+    run_phases,
+    signals_of,
+    taught_probabilities,
+)
 
 TASK = "bbc-topics"
 KINDS = get_args(Adapter.model_fields["kind"].annotation)
@@ -46,6 +52,7 @@ def main(
     if kind:
         write_json(out, _one(kind, articles, gold))
         return
+    signals_of(TASK)
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in KINDS:
@@ -55,9 +62,8 @@ def main(
             command = [sys.executable, "-m", "benchmarks.adapters", *own, *limits]
             subprocess.run(command, check=True)
             rows[name] = read_json(file)
-            print(name, json.dumps(rows[name]), flush=True)
-    command_line = f"python -m benchmarks.adapters --articles {articles} --gold {gold}"
-    write_result("adapters", command_line, {"task": TASK, "kinds": rows})
+            line = f"python -m benchmarks.adapters --articles {articles} --gold {gold}"
+            write_result("adapters", line, {"task": TASK, "kinds": rows})
 
 
 def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:

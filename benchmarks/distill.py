@@ -2,12 +2,14 @@
 
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
 of other regimes in the result file. Every method sees as many documents, and those of others know
-nothing of the recipe of akd: no phases, no sharpened or shared targets, no DDK. `kd` trains all
-weights on hard labels and a divergence (half each), `hard` is akd on the teacher's labels without
-its doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
-distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`);
-`minillm` learns from what it writes itself, weighed by the teacher, which is loaded, and then the
-closed-form readout.
+nothing of the phases of akd, its sharpened or shared targets, and DDK; all are read by its pooled
+readout, and all but `kd` have its rate. `readout` is that readout in closed form on the student as
+it is, where every method begins: what training adds is the difference. `kd` trains all weights on
+hard labels and a divergence (half each), `hard` is akd on the teacher's labels without its doubts,
+`cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's distribution
+and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`, not possible
+with the calibration `batch`, which reads none); `minillm` learns from what it writes itself,
+weighed by the teacher, which is loaded, and then the closed-form readout.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations
@@ -27,12 +29,21 @@ import typer
 from akd import params
 from akd.console import guard
 from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
+from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
 from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
 from benchmarks.clone import measured, write_result
-from benchmarks.phases import DATA, FULL_RATE, gold_of, run_phases, taught_probabilities
+from benchmarks.phases import (
+    DATA,
+    FULL_RATE,
+    gold_of,
+    run_phases,
+    signals_of,
+    taught_probabilities,
+    untaught,
+)
 from benchmarks.repeated import over_articles
 
 REGIMES = {
@@ -102,8 +113,13 @@ def _sampling(kind: str) -> Change:
     return lambda settings: settings["distill"]["sampling"].update(kind=kind)
 
 
+def _nothing(_settings: dict[str, Any]) -> None:
+    pass
+
+
 METHODS: dict[str, Change] = {
-    "akd": lambda _settings: None,
+    "readout": _nothing,
+    "akd": _nothing,
     "kd": _kd,
     "hard": _losses(hard_cross_entropy=1.0),
     "cpt": _cpt,
@@ -119,6 +135,7 @@ ABLATIONS: dict[str, Change] = {
     "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),
     "same_prompt": _distill(student_prompt="same"),
 }
+DRAWS = {"uniform", "proportional", "ddk"}  # ablations that are none where there is one domain
 
 
 def main(
@@ -132,6 +149,9 @@ def main(
     gold, labels = gold_of(settings)
     known = ABLATIONS if ablations else METHODS
     chosen = {name: known[name] for name in (only.split(",") if only else known)}
+    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    if table["domain"].n_unique() == 1:
+        chosen = {name: change for name, change in chosen.items() if name not in DRAWS}
     lessons = {
         name: _lessons(_changed(settings, change, settings.seed), articles)
         for name, change in chosen.items()
@@ -141,11 +161,15 @@ def main(
     kept = measured(name, [*REGIMES.values(), regime])
     result = {**kept, **measured("step", STEP)}
     found = result.setdefault(regime, {})
-    found |= {"n": len(labels), "articles": articles, **_contestants()}
+    found |= {"n": len(labels), "articles": articles, **_contestants(settings.task)}
     for method, change in chosen.items():
         right = [
             _right(
-                _changed(settings, change, seed), lessons[method], gold["text"].to_list(), labels
+                untaught if method == "readout" else run_phases,
+                _changed(settings, change, seed),
+                lessons[method],
+                gold["text"].to_list(),
+                labels,
             )
             for seed in range(settings.seed, settings.seed + seeds)
         ]
@@ -154,9 +178,12 @@ def main(
         write_result(name, command + " --ablations" * ablations, result)
 
 
-def _contestants() -> dict[str, Any]:
-    """Return teacher and TF-IDF of the last `dvc repro`."""
+def _contestants(task: str) -> dict[str, Any]:
+    """Return teacher and TF-IDF of the last `dvc repro`, which must be of the task."""
+    signals_of(task)
     report = read_json(Path("metrics") / "evaluate.json")
+    if report["task"] != task:
+        raise InputError(f"metrics/evaluate.json is of {report['task']}: dvc repro")
     return {
         model: {"mean": report[model]["accuracy"], **report[model]["interval"]["accuracy"]}
         for model in ("teacher", "tfidf")
@@ -179,10 +206,16 @@ def _lessons(settings: Params, articles: int) -> Lessons:
     return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
 
 
-def _right(settings: Params, lessons: Lessons, texts: list[str], labels: Ints) -> Floats:
+def _right(
+    teach: Callable[[Params, Lessons, Path], Any],
+    settings: Params,
+    lessons: Lessons,
+    texts: list[str],
+    labels: Ints,
+) -> Floats:
     """Teach a student; return 1 for each gold text that it gets right, else 0 (n,)."""
     with tempfile.TemporaryDirectory() as scratch:
-        run_phases(settings, lessons, Path(scratch))
+        teach(settings, lessons, Path(scratch))
         found = taught_probabilities(settings, Path(scratch), texts)
     return np.asarray(found.argmax(axis=1) == labels, np.float64)
 

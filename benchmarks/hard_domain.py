@@ -3,7 +3,8 @@
 Takes signals, articles and models of the last `dvc repro` with `task=bbc-topics`. A fifth of the
 lessons is given to the student in a simple cipher, as a domain of its own: the teacher has read the
 plain words, and the student must learn new ones. All ways draw as many articles in one phase at the
-rate of the paper; what counts is accuracy on gold articles in the cipher, over seeds.
+rate of the paper; what counts is accuracy on gold articles in the cipher. The intervals are over
+seeds: of three they are wide.
 
     python -m benchmarks.hard_domain --seeds 3
 """
@@ -23,8 +24,8 @@ from akd.distill.lessons import Lessons, read_lessons
 from akd.evaluate.metrics import Ints
 from akd.params import Params
 from benchmarks.clone import write_result
-from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
-from benchmarks.repeated import over_articles
+from benchmarks.phases import DATA, gold_of, run_phases, signals_of, taught_probabilities
+from benchmarks.repeated import over_runs
 
 RATE = 2e-4  # of the paper
 SHARE = 5  # one article of so many is in the cipher
@@ -40,11 +41,12 @@ def main(
 ) -> None:
     """Write benchmarks/results/hard_domain.json."""
     settings = params.load()
+    signals_of(settings.task)
     lessons = _planted(read_lessons(DATA / "filtered", DATA / "signals").head(articles))
     table, labels = gold_of(settings)
     rows = np.random.default_rng(settings.seed).permutation(len(labels))[:gold]
     texts = [text.translate(_CIPHER) for text in table["text"].gather(rows)]
-    found: dict[str, Any] = {"n": len(rows), "articles": lessons.height}
+    found: dict[str, Any] = {"task": settings.task, "n": len(rows), "articles": lessons.height}
     right: dict[str, list[NDArray[np.bool_]]] = {}
     drawn: dict[str, list[float]] = {}
     for seed in range(settings.seed, settings.seed + seeds):
@@ -53,10 +55,10 @@ def main(
             right.setdefault(kind, []).append(answers == labels[rows])
             drawn.setdefault(kind, []).append(weight)
         stacked = {kind: np.stack(runs).astype(float) for kind, runs in right.items()}
-        found |= {kind: over_articles(runs, settings) for kind, runs in stacked.items()}
+        found |= {kind: over_runs(runs, settings) for kind, runs in stacked.items()}
         for other in ("uniform", "proportional"):
             gap = stacked["ddk"] - stacked[other]
-            found[f"ddk_minus_{other}"] = over_articles(gap, settings)
+            found[f"ddk_minus_{other}"] = over_runs(gap, settings)
         found["last_weight_of_the_hard_domain"] = drawn["ddk"]
         command = f"python -m benchmarks.hard_domain --seeds {seeds} --articles {articles}"
         write_result("hard_domain", f"{command} --gold {gold}", found)

@@ -1,22 +1,28 @@
 """All phases of a student outside DVC, from what the stages before have written."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
 
 from akd.corpus.examples import with_texts
+from akd.distill.curriculum import goal_of
 from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import PhaseResult, run_phase
+from akd.distill.pupil import Pupil
 from akd.distill.recipe import Recipe
+from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
+from akd.models.student import Readout, save_readout
 from akd.params import Params
-from akd.prompts.reading import reading_of
+from akd.prompts.reading import reading_of, save_reading
 from akd.task import load_examples, load_task
+from akd.teacher.folder import read_manifest
 
 DATA = Path("data")
 STUDENT = DATA / "models" / "student"
@@ -47,6 +53,34 @@ def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, Ph
         )
         for name, phase in settings.distill.phases.items()
     }
+
+
+def signals_of(task: str) -> None:
+    """See that the signals in the workspace are of this task.
+
+    Raises:
+        InputError: if the last `dvc repro` was of another one.
+    """
+    labels = load_task(DATA / "tasks" / task / "task.yaml").label_names
+    if read_manifest(DATA / "signals").labels != labels:
+        raise InputError(f"the signals in {DATA} are not of {task}: dvc exp run -S task={task}")
+
+
+def untaught(settings: Params, lessons: Lessons, folder: Path) -> None:
+    """Write the student that has learnt nothing but the closed-form readout as the final one."""
+    adapters.write_empty(folder / "student")
+    reading = reading_of(
+        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
+    )
+    start, final = folder / "student", folder / settings.distill.final
+    model = load_model(STUDENT, settings.quantization)
+    adapted = adapters.attach(model, settings.adapter, start, train=True)
+    pupil = Pupil(adapted, load_tokenizer(STUDENT), reading, lessons.table["text"].to_list())
+    goal = goal_of(lessons.table, None, settings.distill.target_temperature)
+    pupil.begin_reading(start, goal.probabilities)
+    adapters.save(adapted, final)
+    save_readout(cast(Readout, pupil.readout), final)
+    save_reading(reading, final)
 
 
 def recipe_of(settings: Params, phase: str) -> Recipe:

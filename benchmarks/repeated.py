@@ -1,9 +1,10 @@
-"""Accuracy over repeated runs on the same gold articles, with an interval over the articles."""
+"""Accuracy over repeated runs on the same gold articles, with an interval over either."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import sem, t
 
 from akd.evaluate.intervals import draw_rows, interval
 from akd.params import Params
@@ -26,3 +27,20 @@ def over_articles(rows: NDArray[np.float64], settings: Params) -> dict[str, Any]
         "high": round(high, 4),
         "runs": [round(float(row.mean()), 4) for row in rows],
     }
+
+
+def over_runs(rows: NDArray[np.float64], settings: Params) -> dict[str, Any]:
+    """Return mean of figures (runs, articles), the mean of each run, and an interval over the runs.
+
+    Student's t: it says where the mean of other runs would lie, on the same articles. One run has
+    no interval.
+    """
+    runs = rows.mean(axis=1)
+    found: dict[str, Any] = {"mean": round(float(runs.mean()), 4)}
+    if len(runs) > 1:
+        error = float(sem(runs))
+        ends = t.interval(settings.evaluate.confidence, len(runs) - 1, runs.mean(), error)
+        found |= {
+            name: round(float(end), 4) for name, end in zip(("low", "high"), ends, strict=True)
+        }
+    return {**found, "runs": [round(float(run), 4) for run in runs]}
