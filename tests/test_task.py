@@ -3,13 +3,14 @@
 import json
 from collections import Counter
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 import yaml
 
 from akd.errors import InputError
-from akd.task import load_examples, load_task
+from akd.task import load_domains, load_examples, load_task
 from tests.conftest import ROOT
 
 TASKS = ROOT / "data" / "tasks"
@@ -89,3 +90,20 @@ def test_wrong_examples_are_named(tmp_path: Path, rows: list[dict[str, str]], to
 def test_coarse_groups_follow_the_labels() -> None:
     assert load_task(TASKS / "crisis" / "task.yaml").coarse_groups == [0, 0, 1]
     assert load_task(TASKS / "bbc-topics" / "task.yaml").coarse_groups == [0, 1, 0, 1, 0]
+
+
+def _shown(heading: str) -> str:
+    """Return the file that docs/own-domain.md shows under a heading."""
+    page = (ROOT / "docs" / "own-domain.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("    ") or not line]
+    return dedent("\n".join(lines)).strip() + "\n"
+
+
+def test_the_documented_domain_is_one(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text(_shown("task.yaml"), encoding="utf-8")
+    (tmp_path / "domains.yaml").write_text(_shown("domains.yaml"), encoding="utf-8")
+    (tmp_path / "shots.jsonl").write_text(_shown("shots.jsonl and gold.jsonl"), encoding="utf-8")
+    task, domains = load_task(tmp_path / "task.yaml"), load_domains(tmp_path / "domains.yaml")
+    assert [source.domain for source in task.sources] == list(domains)
+    assert len(load_examples(tmp_path / "shots.jsonl", task.label_names)) == 2
