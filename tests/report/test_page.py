@@ -157,6 +157,15 @@ def test_tables_have_captions_and_scopes_and_headings_skip_no_level(project: Pat
     assert all(page.find(name) is not None for name in ("header", "nav", "main", "footer"))
 
 
+def test_each_of_several_losses_has_a_panel(project: Path) -> None:
+    rows = "".join(f"{step},{3 / step},{2 / step},{1 / step}\n" for step in (1, 2, 4))
+    write_text(project / "metrics" / "loss" / "phase-1.csv", f"step,loss,kl,hidden\n{rows}")
+    section = _section(_page(project), "loss")
+    assert "phase-1: each loss" in section.get_text()
+    notes = [note.get_text() for note in section.select("svg text.note")]
+    assert notes[-2:] == ["2.000 → 0.500", "1.000 → 0.250"]
+
+
 def test_the_domain_panels_show_weights_and_the_ratio_of_losses(project: Path) -> None:
     section = _section(_page(project), "domains")
     notes = [note.get_text() for note in section.select("svg text.note")]

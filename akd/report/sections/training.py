@@ -15,10 +15,14 @@ _ROWS = 400
 
 
 def loss(run: Run) -> Section | None:
-    """Return the loss of each phase over its steps."""
+    """Return the loss of each phase over its steps, and its parts where it has several."""
     if not run.losses:
         return None
-    figures = tuple(_loss(number, *item) for number, item in enumerate(run.losses.items()))
+    figures = tuple(
+        figure
+        for number, (phase, frame) in enumerate(run.losses.items())
+        for figure in (_loss(number, phase, frame), *_parts(number, phase, frame))
+    )
     lead = "The student's training loss. Phases have targets of their own: compare shapes."
     return Section("loss", "Loss of each phase", lead, figures=figures)
 
@@ -33,6 +37,25 @@ def _loss(number: int, phase: str, frame: pl.DataFrame) -> Figure:
     curve = lines.Curve(phase, list(zip(frame["step"], frame["loss"], strict=True)))
     picture = lines.curve(heading, curve, None, "step", "loss")
     return Figure(heading, svg.markup(picture), _table(f"Loss of {phase}", frame))
+
+
+def _parts(number: int, phase: str, frame: pl.DataFrame) -> Iterator[Figure]:
+    parts = frame.drop("loss")
+    names = parts.columns[1:]
+    if len(names) < 2:
+        return  # that one is the loss
+    values = pl.concat([parts[name].cast(pl.Float64).alias("value") for name in names])
+    heading = Heading(
+        f"losses-{number}",
+        f"{phase}: each loss",
+        f"A panel for each loss before it is weighted, all from {_range(values)}.",
+    )
+    curves = {
+        words.named(name): lines.Curve(name, list(zip(frame["step"], frame[name], strict=True)))
+        for name in names
+    }
+    picture = lines.panels(heading, curves, "step →")
+    yield Figure(heading, svg.markup(picture), _table(f"Each loss of {phase}", parts))
 
 
 def domains(run: Run) -> Section | None:
