@@ -50,7 +50,7 @@ class Run:
         confusion: actual and predicted label of each gold article.
         reliability: confidence, accuracy and size of each model's bins.
         calls: score and best score of the prompt search after each call.
-        losses: step and loss of each phase.
+        losses: step, loss, and what each loss adds before it is weighted, of each phase.
         domains: weight and losses of each domain at each step, for each phase.
         kept: articles and kept ones by domain, by language.
         errors: the student's mistakes, with title and text where the clean articles have them.
@@ -93,7 +93,7 @@ def load(project: Path) -> Run:
         confusion=_table(metrics / "confusion.csv", _CONFUSION),
         reliability=_table(metrics / "reliability.csv", _RELIABILITY),
         calls=_table(metrics / "prompt" / "search.csv", _CALLS),
-        losses=_tables(metrics / "loss", _LOSS),
+        losses=_tables(metrics / "loss", _LOSS, pl.Float64()),
         domains=_tables(metrics / "domains", _DOMAINS),
         kept=_kept(metrics / "kept"),
         errors=_errors(metrics / "errors.csv", data / "clean" / "articles", gold),
@@ -110,25 +110,32 @@ def _metrics(file: Path) -> dict[str, Any]:
     return found
 
 
-def _table(file: Path, schema: pl.Schema) -> pl.DataFrame | None:
-    """Return the columns of the schema, or None where there is no file or it has no row."""
+def _table(file: Path, schema: pl.Schema, rest: pl.DataType | None = None) -> pl.DataFrame | None:
+    """Return the columns of the schema, or None where there is no file or it has no row.
+
+    Further columns follow as `rest`, or are left out where that is None.
+    """
     if not file.is_file():
         return None
     try:
         text = pl.read_csv(file, infer_schema=False)
-        frame = text.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        columns = [pl.col(name).cast(kind) for name, kind in schema.items()]
+        further = [] if rest is None else [pl.exclude(schema.names()).cast(rest)]
+        frame = text.select(columns + further)
     except pl.exceptions.NoDataError:
         return None
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
-        columns = ", ".join(schema.names())
+        names = ", ".join(schema.names())
         raise InputError(
-            f"{file} is not a table of {columns}: run the stage that writes it again"
+            f"{file} is not a table of {names}: run the stage that writes it again"
         ) from None
     return frame.with_columns(pl.col(pl.String).fill_null("")) if frame.height else None
 
 
-def _tables(folder: Path, schema: pl.Schema) -> dict[str, pl.DataFrame]:
-    found = {file.stem: _table(file, schema) for file in sorted(folder.glob("*.csv"))}
+def _tables(
+    folder: Path, schema: pl.Schema, rest: pl.DataType | None = None
+) -> dict[str, pl.DataFrame]:
+    found = {file.stem: _table(file, schema, rest) for file in sorted(folder.glob("*.csv"))}
     return {name: frame for name, frame in found.items() if frame is not None}
 
 
