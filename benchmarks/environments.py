@@ -10,12 +10,13 @@ from pathlib import Path
 from akd.wheels import cache_folder
 
 
-def environment(name: str, requirements: Sequence[str]) -> Path:
+def environment(name: str, requirements: Sequence[str], compiled: Sequence[str] = ()) -> Path:
     """Return the Python of an environment that holds the requirements; it is made once.
 
     Args:
         name: stands in that of its folder.
         requirements: pinned; the first is what it is made for.
+        compiled: names of those that are built from source, which takes a compiler and minutes.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     digest = hashlib.sha256(" ".join((version, *requirements)).encode()).hexdigest()[:12]
@@ -25,7 +26,8 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
         print(f"installing {requirements[0]} into {folder}", flush=True)
         run_quietly([sys.executable, "-m", "venv", "--clear", str(folder)])
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run_quietly([*pip, "--only-binary=:all:", *requirements])
+        sources = [f"--no-binary={package}" for package in compiled]
+        run_quietly([*pip, "--only-binary=:all:", *sources, *requirements])
         complete.touch()
     return python
 
