@@ -97,6 +97,7 @@ def _cpt(settings: dict[str, Any]) -> None:
 
 def _ted(settings: dict[str, Any]) -> None:
     _plain(settings)
+    settings["label"]["states"] = "all"
     _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
 
 

@@ -96,12 +96,9 @@ def test_all_of_the_queue_are_shown_with_their_parameters_and_metrics(
     assert {name: values["adapter"]["r"] for name, values in shown.items()} == RANKS
     for found in experiments.values():
         assert 0 <= _metric(found, "evaluate", "student", "accuracy") <= 1
-    trained = [_metric(experiments[name], "phase-3", "trainable_parameters") for name in RANKS]
-    assert (
-        trained[1]
-        == 2 * trained[0]
-        == 4 * _metric(experiments["main"], "phase-3", "trainable_parameters")
-    )
+    names = ("main", *RANKS)  # of rank 2, 4 and 8, beside a readout that does not grow with it
+    two, four, eight = (_metric(experiments[n], "phase-3", "trainable_parameters") for n in names)
+    assert eight - four == 2 * (four - two) > 0
     assert run("git", "status", "--porcelain") == ""
 
 
