@@ -180,7 +180,7 @@ def _calibrated(
     free = [shot for number, shot in enumerate(shots) if number not in shown]
     return calibrations.fit(
         calibration,
-        teacher.score(prompt, unlabelled, layers),
+        teacher.score(prompt, calibrations.prior_texts(calibration, unlabelled), layers),
         teacher.score(prompt, [shot.text for shot in free], layers),
         [shot.label for shot in free],
     )

@@ -4,8 +4,10 @@ Every kind is one formula over the scores of a text x, with probes that may be n
 
     log p(c|x)  ~  w (log p_prompt(c|x) - log prior(c))  +  sum over probes v log p_probe(c|x) / T
 
-`none` has w = 1, a flat prior and no probe; `batch` (batch calibration, Zhou et al. 2023) takes as
-prior the mean of p_prompt over unlabelled articles; `shots_probe` has w = 0. For the other weights
+`none` has w = 1, a flat prior and no probe. The prior of `batch` (batch calibration, Zhou et al.
+2023) is the mean of p_prompt over unlabelled articles, that of `contextual` (Zhao et al. 2021) over
+texts without content, that of `pmi_dc` (Holtzman et al. 2021) what the prompt says of no text at
+all, its domain premise; probes stand beside `batch`. `shots_probe` has w = 0. For the other weights
 candidates (each w, each strength of regularisation, the prompt alone) are averaged: 20 shots
 cannot tell them apart, and the best of several looks better than it is. A candidate whose mean
 leave-one-out log-probability is one standard error lower counts e times less.
@@ -28,6 +30,7 @@ from akd.specs.prompts import Calibration
 
 Array = NDArray[np.float64]
 
+_WITHOUT_CONTENT = {"contextual": ("N/A", "[MASK]", ""), "pmi_dc": ("",)}
 _SMALLEST_ERROR = 1e-3  # nats: shots that all look alike tell nothing of the error
 
 
@@ -82,8 +85,16 @@ def batch_prior(scores: Scores) -> Array:
     return np.asarray(np.log(np.exp(class_log_probabilities(scores)).mean(axis=0)))
 
 
+def prior_texts(spec: Calibration, unlabelled: Sequence[str]) -> Sequence[str]:
+    """Return the texts whose scores `fit` takes its prior from: most often the articles."""
+    return _WITHOUT_CONTENT.get(spec.kind, unlabelled)
+
+
 def fit(spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[int]) -> Calibrator:
-    """Fit a calibration on scored unlabelled articles and scored shots with their labels.
+    """Fit a calibration on scored shots with their labels and on what the prior is taken from.
+
+    Args:
+        unlabelled: scores of `prior_texts`.
 
     Raises:
         InputError: if a probe is wanted and some class has fewer than two shots.
@@ -92,7 +103,7 @@ def fit(spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[i
     match spec.kind:
         case "none":
             return Calibrator(flat, 1.0, [], 1.0)
-        case "batch":
+        case "batch" | "contextual" | "pmi_dc":
             return Calibrator(batch_prior(unlabelled), 1.0, [], 1.0)
         case "shots_probe":
             return _with_probes(spec, [0.0], False, unlabelled, shots, labels)

@@ -25,7 +25,7 @@ class Material:
     Attributes:
         shots: annotated articles; may be empty.
         unlabelled: texts.
-        calibrated: whether scores stand behind batch calibration, as they will be used.
+        calibrated: whether scores stand behind a prior, which is that of batch calibration here.
     """
 
     shots: Sequence[Shot]

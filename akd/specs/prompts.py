@@ -23,7 +23,7 @@ Operator = Literal[
 class Calibration(Frozen):
     """From scores to probabilities; `strengths` and `weights` are the candidates of an average."""
 
-    kind: Literal["none", "batch", "shots_probe", "auto"]
+    kind: Literal["none", "batch", "contextual", "pmi_dc", "shots_probe", "auto"]
     articles: Positive
     layers: list[Share] = Field(min_length=1)
     strengths: list[PositiveFloat] = Field(min_length=1)

@@ -56,6 +56,22 @@ def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizer
     assert summary["pinned"] is False
 
 
+@pytest.mark.parametrize("kind", ["contextual", "pmi_dc"])
+def test_the_adapted_prompt_is_asked_about_texts_without_content(
+    kind: str, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    oracle = Oracle()
+    found = _adapt(tokenizer, settings(kind), oracle=oracle)
+    asked = [
+        [*texts]
+        for prompt, texts in zip(oracle.asked, oracle.texts, strict=True)
+        if prompt == found.adapted.prompt
+    ]
+    assert (["N/A", "[MASK]", ""] if kind == "contextual" else [""]) in asked
+    classes = found.adapted.calibrator.probabilities(Oracle()(found.adapted.prompt, FREE))
+    assert classes.sum(axis=1).round(6).tolist() == [1.0] * len(FREE)
+
+
 def test_a_calibration_that_needs_shots_is_refused_without(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from akd.errors import InputError
 from akd.prompts import store
-from akd.prompts.calibration import class_log_probabilities, fit, select
+from akd.prompts.calibration import class_log_probabilities, fit, prior_texts, select
 from akd.records import Scores
 from akd.specs.prompts import Calibration
 from tests.conftest import PROMPT
@@ -56,6 +56,22 @@ def test_batch_calibration_takes_out_the_bias() -> None:
     batch = _accuracy(BATCH, says=3.0, knows=0.0)
     assert raw < 0.6
     assert batch > 0.85
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"), [("contextual", ["N/A", "[MASK]", ""]), ("pmi_dc", [""])]
+)
+def test_texts_without_content_tell_the_bias_too(kind: str, texts: list[str]) -> None:
+    spec = Calibration.model_validate({"kind": kind, **GRID})
+    assert [*prior_texts(spec, ["an article"])] == texts
+    assert prior_texts(BATCH, ["an article"]) == ["an article"]
+    bias = np.log([0.9, 0.05, 0.05]).astype(np.float32)
+    empty = np.zeros((len(texts), 16), np.float32)
+    said = Scores(np.tile(bias, (len(texts), 1)), empty, empty[:, None])
+    scores = _scores(TRUTH, says=3.0, knows=0.0, seed=5)
+    nothing = select(scores, [])
+    found, raw = (fit(s, said, nothing, []).probabilities(scores) for s in (spec, NONE))
+    assert (found.argmax(1) == TRUTH).mean() > (raw.argmax(1) == TRUTH).mean() + 0.2
 
 
 def test_a_probe_finds_what_the_prompt_does_not_say() -> None:
