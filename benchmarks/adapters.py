@@ -32,9 +32,9 @@ from benchmarks.clone import write_result
 from benchmarks.phases import (
     DATA,
     FULL_RATE,
+    check_signals,
     gold_of,
     run_phases,
-    signals_of,
     taught_probabilities,
 )
 
@@ -52,7 +52,7 @@ def main(
     if kind:
         write_json(out, _one(kind, articles, gold))
         return
-    signals_of(TASK)
+    check_signals(TASK)
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in KINDS:

@@ -7,9 +7,6 @@ topics; run it once for each calibration.
     python -m benchmarks.disagreement
 """
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,16 +15,12 @@ from sklearn.model_selection import KFold
 from akd import params
 from akd.distill.curriculum import goal_of
 from akd.distill.lessons import read_lessons
-from akd.distill.pupil import Pupil
 from akd.distill.readout import fit_readout
-from akd.models import adapters
-from akd.models.load import load_model, load_tokenizer
 from akd.params import Params
-from akd.prompts.reading import reading_of
 from akd.task import load_task
 from benchmarks.clone import measured, write_result
 from benchmarks.draw_topics import TASK, topics
-from benchmarks.phases import DATA, STUDENT
+from benchmarks.phases import DATA, untaught_pupil
 
 FOLDS = 5
 Numbers = NDArray[np.int_]
@@ -59,14 +52,7 @@ def main() -> None:
 
 def _left_out(settings: Params, texts: list[str], probabilities: NDArray[np.float64]) -> Numbers:
     """Return the label of each article (n,) from a readout that was fitted without it."""
-    reading = reading_of(
-        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-    )
-    model = load_model(STUDENT, settings.quantization)
-    with tempfile.TemporaryDirectory() as empty:
-        adapters.write_empty(Path(empty))
-        untrained = adapters.attach(model, settings.adapter, Path(empty), train=False)
-    states = Pupil(untrained, load_tokenizer(STUDENT), reading, texts).features()
+    states = untaught_pupil(settings, texts).features()
     found = np.empty(len(texts), int)
     folds = KFold(FOLDS, shuffle=True, random_state=settings.seed)
     for rest, left_out in folds.split(states):

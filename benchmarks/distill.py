@@ -38,9 +38,9 @@ from benchmarks.clone import measured, write_result
 from benchmarks.phases import (
     DATA,
     FULL_RATE,
+    check_signals,
     gold_of,
     run_phases,
-    signals_of,
     taught_probabilities,
     untaught,
 )
@@ -181,7 +181,7 @@ def main(
 
 def _contestants(task: str) -> dict[str, Any]:
     """Return teacher and TF-IDF of the last `dvc repro`, which must be of the task."""
-    signals_of(task)
+    check_signals(task)
     report = read_json(Path("metrics") / "evaluate.json")
     if report["task"] != task:
         raise InputError(f"metrics/evaluate.json is of {report['task']}: dvc repro")

@@ -24,7 +24,7 @@ from akd.distill.lessons import Lessons, read_lessons
 from akd.evaluate.metrics import Ints
 from akd.params import Params
 from benchmarks.clone import write_result
-from benchmarks.phases import DATA, gold_of, run_phases, signals_of, taught_probabilities
+from benchmarks.phases import DATA, check_signals, gold_of, run_phases, taught_probabilities
 from benchmarks.repeated import over_runs
 
 RATE = 2e-4  # of the paper
@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Write benchmarks/results/hard_domain.json."""
     settings = params.load()
-    signals_of(settings.task)
+    check_signals(settings.task)
     lessons = _planted(read_lessons(DATA / "filtered", DATA / "signals").head(articles))
     table, labels = gold_of(settings)
     rows = np.random.default_rng(settings.seed).permutation(len(labels))[:gold]

@@ -1,7 +1,7 @@
 """All phases of a student outside DVC, from what the stages before have written."""
 
 from pathlib import Path
-from typing import cast
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ from akd.corpus.examples import with_texts
 from akd.distill.curriculum import goal_of
 from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import teacher_for
-from akd.distill.phase import PhaseResult, run_phase
+from akd.distill.phase import PhaseResult, run_phase, save_student
 from akd.distill.pupil import Pupil
 from akd.distill.recipe import Recipe
 from akd.errors import InputError
@@ -18,9 +18,8 @@ from akd.evaluate.metrics import Floats, Ints
 from akd.evaluate.predict import load_student, student_probabilities
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
-from akd.models.student import Readout, save_readout
 from akd.params import Params
-from akd.prompts.reading import reading_of, save_reading
+from akd.prompts.reading import Reading, reading_of
 from akd.task import load_examples, load_task
 from akd.teacher.folder import read_manifest
 
@@ -33,9 +32,7 @@ FULL_RATE = 2e-5  # of full fine-tuning: at the rate of an adapter all weights f
 def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, PhaseResult]:
     """Teach a student through every phase of the settings; adapters go into `folder`."""
     adapters.write_empty(folder / "student")
-    reading = reading_of(
-        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-    )
+    reading = read_as(settings)
     task = load_task(DATA / "tasks" / settings.task / "task.yaml")
     return {
         name: run_phase(
@@ -55,7 +52,7 @@ def run_phases(settings: Params, lessons: Lessons, folder: Path) -> dict[str, Ph
     }
 
 
-def signals_of(task: str) -> None:
+def check_signals(task: str) -> None:
     """See that the signals in the workspace are of this task.
 
     Raises:
@@ -66,21 +63,27 @@ def signals_of(task: str) -> None:
         raise InputError(f"the signals in {DATA} are not of {task}: dvc exp run -S task={task}")
 
 
+def untaught_pupil(settings: Params, texts: list[str]) -> Pupil:
+    """Return the student with an adapter that has learnt nothing."""
+    model = load_model(STUDENT, settings.quantization)
+    with TemporaryDirectory() as empty:
+        adapters.write_empty(Path(empty))
+        adapted = adapters.attach(model, settings.adapter, Path(empty), train=True)
+    return Pupil(adapted, load_tokenizer(STUDENT), read_as(settings), texts)
+
+
 def untaught(settings: Params, lessons: Lessons, folder: Path) -> None:
     """Write the student that has learnt nothing but the closed-form readout as the final one."""
-    adapters.write_empty(folder / "student")
-    reading = reading_of(
-        DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-    )
-    start, final = folder / "student", folder / settings.distill.final
-    model = load_model(STUDENT, settings.quantization)
-    adapted = adapters.attach(model, settings.adapter, start, train=True)
-    pupil = Pupil(adapted, load_tokenizer(STUDENT), reading, lessons.table["text"].to_list())
+    pupil = untaught_pupil(settings, lessons.table["text"].to_list())
     goal = goal_of(lessons.table, None, settings.distill.target_temperature)
-    pupil.begin_reading(start, goal.probabilities)
-    adapters.save(adapted, final)
-    save_readout(cast(Readout, pupil.readout), final)
-    save_reading(reading, final)
+    pupil.fit_reading(goal.probabilities)
+    save_student(pupil, pupil.reading, folder / settings.distill.final)
+
+
+def read_as(settings: Params) -> Reading:
+    """Return how the student reads an article."""
+    distill, label = settings.distill, settings.label
+    return reading_of(DATA / "prompt", distill.student_prompt, label.article_tokens)
 
 
 def recipe_of(settings: Params, phase: str) -> Recipe:

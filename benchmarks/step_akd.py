@@ -19,10 +19,9 @@ from akd.io import write_json
 from akd.models import adapters
 from akd.models.load import load_model, load_tokenizer
 from akd.models.student import load_readout, parameters_of
-from akd.prompts.reading import reading_of
 from akd.task import load_task
 from benchmarks.meter import Meter
-from benchmarks.phases import DATA, STUDENT, recipe_of
+from benchmarks.phases import DATA, STUDENT, read_as, recipe_of
 
 
 def main(
@@ -52,9 +51,7 @@ def main(
             tokenizer,
             Lessons(lessons, states=None, rationales=None),
             replace(recipe, adapter=recipe.adapter.model_copy(update={"first_layer": first_layer})),
-            reading=reading_of(
-                DATA / "prompt", settings.distill.student_prompt, settings.label.article_tokens
-            ),
+            reading=read_as(settings),
             coarse_groups=task.coarse_groups,
             reason_cue=task.reason_cue,
             start=Path(scratch) / "student",

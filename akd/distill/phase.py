@@ -92,7 +92,7 @@ def run_phase(
         if pupil.readout is not None and not recipe.phase.losses.keys() & CLASS_LOSSES:
             pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
         if PartialState().is_main_process:
-            _save(pupil, reading, out)
+            save_student(pupil, reading, out)
             shutil.rmtree(checkpoints, ignore_errors=True)
     return _result(pupil, plan, progress, effective)
 
@@ -166,7 +166,8 @@ def _result(pupil: Pupil, plan: Schedule, progress: Progress, effective: str) ->
     )
 
 
-def _save(pupil: Pupil, reading: Reading, out: Path) -> None:
+def save_student(pupil: Pupil, reading: Reading, out: Path) -> None:
+    """Write adapter, readout and reading: what a student needs besides its base."""
     with replacing(out) as aside:
         adapters.save(pupil.language_model, aside)
         if pupil.readout is not None:

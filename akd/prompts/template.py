@@ -119,9 +119,10 @@ def tells_apart(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> boo
     return len(set(_first_tokens(words, tokenizer))) == len(words)
 
 
-def begins_another(words: Sequence[str]) -> bool:
-    """Return whether a word is the beginning of another, so that its text does not tell them."""
-    return any(other.startswith(word) for word, other in itertools.permutations(words, 2))
+def beginning(words: Sequence[str]) -> tuple[str, str] | None:
+    """Return a word and another that begins with it, whose texts do not tell them apart."""
+    pairs = itertools.permutations(words, 2)
+    return next(((word, other) for word, other in pairs if other.startswith(word)), None)
 
 
 def told_tokens(word: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -21,7 +21,7 @@ from akd.models.synonyms import nearest_words
 from akd.models.truncation import check_room, excerpts
 from akd.prompts.template import (
     Prompt,
-    begins_another,
+    beginning,
     render,
     tells_apart,
     tells_apart_in_full,
@@ -220,7 +220,7 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
         }
 
     def apart(words: Sequence[str]) -> bool:
-        return not begins_another(words) and tells_apart(words, tokenizer)
+        return beginning(words) is None and tells_apart(words, tokenizer)
 
     return OpenEngine(
         None, tokenizer, apart, 0, (spec.chat,), ledger, cache(decides), build, None, None

@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import SecretStr
 
 from akd.errors import InputError
-from akd.prompts.template import Prompt, begins_another, render_text
+from akd.prompts.template import Prompt, beginning, render_text
 from akd.records import Scores
 from akd.teacher.answers import LabelScores, label_scores, read_answer
 from akd.teacher.ledger import Ledger
@@ -78,10 +78,10 @@ class OpenAITeacher:
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise InputError(f"{base_url!r} is no address of a server: begin it with http(s)://")
-        if begins_another(prompt.words):
+        if found := beginning(prompt.words):
+            word, other = found
             raise InputError(
-                f"of the label words {', '.join(prompt.words)} one begins another: choose other "
-                "verbalizers in task.yaml"
+                f"label word {word!r} begins {other!r}: choose other verbalizers in task.yaml"
             )
         self._base_url, self._model, self._key = base_url, model, SecretStr(api_key)
         self._prompt, self._read = prompt, read

@@ -1,5 +1,6 @@
 """Phases: a student learns what the signals say, the same each time, without a teacher."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.distill.curriculum import goal_of
 from akd.distill.phase import PhaseResult, summary
@@ -159,16 +160,22 @@ def test_a_phase_learns_from_the_easiest_share_of_each_label_alone(
     assert half.articles == 5  # of 3, 2 and 3 articles
 
 
-def test_a_loss_that_is_not_finite_names_step_and_articles_and_keeps_the_checkpoint(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
+def _breaking(broken: Callable[[torch.Tensor], torch.Tensor]) -> PreTrainedModel:
+    """Return a student whose final states are broken from step 5 of its training on."""
     model = tiny_model("llama")
     steps = iter(range(100))
 
     def break_later(_module: object, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-        return output * float("nan") if model.training and next(steps) >= 5 else output
+        return broken(output) if model.training and next(steps) >= 5 else output
 
     model.model.norm.register_forward_hook(break_later)
+    return model
+
+
+def test_a_loss_that_is_not_finite_names_step_and_articles_and_keeps_the_checkpoint(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = _breaking(lambda states: states * float("nan"))
     told = r"nan\) is no longer finite at step 5, articles n00\d, .*: lower"
     with pytest.raises(InputError, match=told):
         run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=10), model=model)
@@ -183,14 +190,7 @@ def test_a_gradient_that_is_not_finite_spoils_no_weight(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     """The loss of the step is finite; of the next one nothing would be."""
-    model = tiny_model("llama")
-    steps = iter(range(100))
-
-    def break_later(_module: object, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-        broken = model.training and next(steps) >= 5
-        return output + (output - output.detach()).abs().sqrt() if broken else output
-
-    model.model.norm.register_forward_hook(break_later)
+    model = _breaking(lambda states: states + (states - states.detach()).abs().sqrt())
     with pytest.raises(InputError, match=r"gradient is no longer finite at step 5, articles n00"):
         run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=10), model=model)
     assert not (tmp_path / "phase").exists()
