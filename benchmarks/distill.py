@@ -17,7 +17,6 @@ weighed by the teacher, which is loaded, and then the closed-form readout.
 Speed and memory of a step come from step.json (`python -m benchmarks.step`), where that is there.
 """
 
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +33,10 @@ from akd.evaluate.metrics import Floats, Ints
 from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
-from benchmarks.clone import measured, write_result
+from benchmarks.clone import RESULTS, measured, write_result
+from benchmarks.methods import ABLATIONS, LESSONS, METHODS, Change
 from benchmarks.phases import (
     DATA,
-    FULL_RATE,
     check_signals,
     gold_of,
     run_phases,
@@ -51,92 +50,7 @@ REGIMES = {
     ("bbc-topics", "batch"): "topics_zero_shot",
 }
 STEP = ("step_ratio_live_teacher", "memory_ratio_live_teacher", "step_ratio_trl")
-
-Change = Callable[[dict[str, Any]], None]
-"""Changes settings, as plain values, in place."""
-
-
-def _losses(**weights: float) -> Change:
-    def change(settings: dict[str, Any]) -> None:
-        for phase in settings["distill"]["phases"].values():
-            phase["losses"] = weights
-
-    return change
-
-
-def _one_phase(settings: dict[str, Any]) -> None:
-    """Let the last phase learn alone, for as many documents as all phases see."""
-    distill = settings["distill"]
-    phases = distill["phases"].values()
-    seen = sum(p["epochs"] * (p["articles"][1] - p["articles"][0]) for p in phases)
-    epochs = math.ceil(seen)
-    shares = {"epochs": epochs, "articles": [0.0, seen / epochs]}
-    last = {**distill["phases"][distill["final"]], "init_from": "student", **shares}
-    distill["phases"] = {distill["final"]: last}
-
-
-def _plain(settings: dict[str, Any]) -> None:
-    """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
-    _one_phase(settings)
-    settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
-    settings["distill"]["sampling"]["kind"] = "proportional"
-
-
-def _kd(settings: dict[str, Any]) -> None:
-    """Train all weights on the teacher's labels and a divergence from it, half each."""
-    _plain(settings)
-    _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
-    settings["adapter"]["kind"] = "full"
-    settings["optimizer"]["learning_rate"] = FULL_RATE
-
-
-def _cpt(settings: dict[str, Any]) -> None:
-    _plain(settings)
-    _losses(next_token=1.0)(settings)
-
-
-def _ted(settings: dict[str, Any]) -> None:
-    _plain(settings)
-    settings["label"]["states"] = "all"
-    _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
-
-
-def _minillm(settings: dict[str, Any]) -> None:
-    _plain(settings)
-    _losses(minillm=1.0)(settings)
-
-
-def _distill(**values: Any) -> Change:
-    return lambda settings: settings["distill"].update(values)
-
-
-def _sampling(kind: str) -> Change:
-    return lambda settings: settings["distill"]["sampling"].update(kind=kind)
-
-
-def _nothing(_settings: dict[str, Any]) -> None:
-    pass
-
-
-METHODS: dict[str, Change] = {
-    "readout": _nothing,
-    "akd": _nothing,
-    "kd": _kd,
-    "hard": _losses(hard_cross_entropy=1.0),
-    "cpt": _cpt,
-    "ted": _ted,
-    "minillm": _minillm,
-}
-ABLATIONS: dict[str, Change] = {
-    "random_order": _distill(difficulty="random"),
-    "one_phase": _one_phase,
-    "uniform": _sampling("uniform"),
-    "proportional": _sampling("proportional"),
-    "ddk": _sampling("ddk"),
-    "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),
-    "same_prompt": _distill(student_prompt="same"),
-}
-DRAWS = {"uniform", "proportional", "ddk"}  # ablations that are none where there is one domain
+DRAWS = {"uniform", "proportional", "ddk"}
 
 
 def main(
@@ -148,35 +62,46 @@ def main(
     """Write the part of this regime into benchmarks/results/distill.json, or ablations.json."""
     settings = params.load()
     gold, labels = gold_of(settings)
-    known = ABLATIONS if ablations else METHODS
-    chosen = {name: known[name] for name in (only.split(",") if only else known)}
-    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
-    if table["domain"].n_unique() == 1:
-        chosen = {name: change for name, change in chosen.items() if name not in DRAWS}
+    chosen = _chosen(ABLATIONS if ablations else METHODS, only, articles)
     lessons = {
-        name: _lessons(_changed(settings, change, settings.seed), articles)
+        name: _lessons(name, _changed(settings, change, settings.seed), articles)
         for name, change in chosen.items()
     }
+    command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
+    command += " --ablations" * ablations
     name = "ablations" if ablations else "distill"
     regime = REGIMES.get((settings.task, settings.prompt.calibration.kind), settings.task)
-    kept = measured(name, [*REGIMES.values(), regime])
-    result = {**kept, **measured("step", STEP)}
+    result = {**_regimes(name), **measured("step", STEP)}
     found = result.setdefault(regime, {})
     found |= {"n": len(labels), "articles": articles, **_contestants(settings.task)}
+    right: dict[str, Floats] = {}
     for method, change in chosen.items():
-        right = [
-            _right(
-                untaught if method == "readout" else run_phases,
-                _changed(settings, change, seed),
-                lessons[method],
-                gold["text"].to_list(),
-                labels,
-            )
-            for seed in range(settings.seed, settings.seed + seeds)
-        ]
-        found[method] = over_articles(np.stack(right), settings)
-        command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
-        write_result(name, command + " --ablations" * ablations, result)
+        teach = untaught if method == "readout" else run_phases
+        runs = [_changed(settings, change, settings.seed + number) for number in range(seeds)]
+        asked = gold["text"].to_list()
+        right[method] = np.stack(
+            [_right(teach, run, lessons[method], asked, labels) for run in runs]
+        )
+        found[method] = over_articles(right[method], settings)
+        if "akd" in right and method != "akd":
+            gap = right["akd"] - right[method]
+            found.setdefault("akd_minus", {})[method] = over_articles(gap, settings)
+        write_result(name, command, result)
+
+
+def _chosen(known: dict[str, Change], only: str, articles: int) -> dict[str, Change]:
+    """Return what is to be compared; where there is one domain, all draw from it alike."""
+    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    names = only.split(",") if only else known
+    drawn = set() if table["domain"].n_unique() > 1 else DRAWS
+    return {name: known[name] for name in names if name not in drawn}
+
+
+def _regimes(name: str) -> dict[str, Any]:
+    """Return what the result file holds of every regime."""
+    file = RESULTS / f"{name}.json"
+    found = read_json(file) if file.is_file() else {}
+    return {key: value for key, value in found.items() if isinstance(value, dict) and "n" in value}
 
 
 def _contestants(task: str) -> dict[str, Any]:
@@ -197,13 +122,14 @@ def _changed(settings: Params, change: Change, seed: int) -> Params:
     return Params.model_validate({**values, "seed": seed})
 
 
-def _lessons(settings: Params, articles: int) -> Lessons:
+def _lessons(name: str, settings: Params, articles: int) -> Lessons:
     """Read what the losses of all phases ask for; what is not stored is refused before any run."""
     signals, blocks = DATA / "signals", None
     if any("ted" in phase.losses for phase in settings.distill.phases.values()):
         found = read_teacher_blocks(signals)
         blocks = found._replace(means=found.means[:articles])
     table = read_lessons(DATA / "filtered", signals).head(articles)
+    table = LESSONS[name](table) if name in LESSONS else table
     return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
 
 

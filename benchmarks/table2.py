@@ -20,7 +20,7 @@ from akd import params
 from akd.io import write_text
 from akd.params import Params
 from benchmarks.clone import ROOT, run
-from benchmarks.distill import METHODS, Change
+from benchmarks.methods import METHODS, Change
 from benchmarks.topics import COMMON
 
 TASKS = {"crisis": ["task=crisis"], "bbc-topics": COMMON}

@@ -19,7 +19,7 @@ from dvc.utils.hydra import apply_overrides
 from akd import params
 from akd.params import Params
 from benchmarks import clone, table2
-from benchmarks.distill import ABLATIONS, METHODS
+from benchmarks.methods import ABLATIONS, METHODS
 from tests.conftest import ROOT
 from tests.git import git
 

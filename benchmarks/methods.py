@@ -1,0 +1,108 @@
+"""What is compared: the methods, and the ablations of akd, as changes of params.yaml."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.special import softmax
+
+from benchmarks.phases import FULL_RATE
+
+Change = Callable[[dict[str, Any]], None]
+"""Changes settings, as plain values, in place."""
+
+
+def _losses(**weights: float) -> Change:
+    def change(settings: dict[str, Any]) -> None:
+        for phase in settings["distill"]["phases"].values():
+            phase["losses"] = weights
+
+    return change
+
+
+def _one_phase(settings: dict[str, Any]) -> None:
+    """Let the last phase learn alone, for as many documents as all phases see."""
+    distill = settings["distill"]
+    phases = distill["phases"].values()
+    seen = sum(p["epochs"] * (p["articles"][1] - p["articles"][0]) for p in phases)
+    epochs = math.ceil(seen)
+    shares = {"epochs": epochs, "articles": [0.0, seen / epochs]}
+    last = {**distill["phases"][distill["final"]], "init_from": "student", **shares}
+    distill["phases"] = {distill["final"]: last}
+
+
+def _plain(settings: dict[str, Any]) -> None:
+    """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
+    _one_phase(settings)
+    settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
+    settings["distill"]["sampling"]["kind"] = "proportional"
+
+
+def _kd(settings: dict[str, Any]) -> None:
+    """Train all weights on the teacher's labels and a divergence from it, half each."""
+    _plain(settings)
+    _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
+    settings["adapter"].update(kind="full", first_layer=0)
+    settings["optimizer"]["learning_rate"] = FULL_RATE
+
+
+def _cpt(settings: dict[str, Any]) -> None:
+    _plain(settings)
+    _losses(next_token=1.0)(settings)
+
+
+def _ted(settings: dict[str, Any]) -> None:
+    _plain(settings)
+    settings["label"]["states"] = "all"
+    _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
+
+
+def _minillm(settings: dict[str, Any]) -> None:
+    _plain(settings)
+    _losses(minillm=1.0)(settings)
+
+
+def _distill(**values: Any) -> Change:
+    return lambda settings: settings["distill"].update(values)
+
+
+def _sampling(kind: str) -> Change:
+    return lambda settings: settings["distill"]["sampling"].update(kind=kind)
+
+
+def _nothing(_settings: dict[str, Any]) -> None:
+    pass
+
+
+METHODS: dict[str, Change] = {
+    "readout": _nothing,
+    "akd": _nothing,
+    "kd": _kd,
+    "hard": _losses(hard_cross_entropy=1.0),
+    "cpt": _cpt,
+    "ted": _ted,
+    "minillm": _minillm,
+}
+ABLATIONS: dict[str, Change] = {
+    "akd": _nothing,  # which the others are compared with
+    "random_order": _distill(difficulty="random"),
+    "one_phase": _one_phase,
+    "uniform": _sampling("uniform"),
+    "proportional": _sampling("proportional"),
+    "ddk": _sampling("ddk"),
+    "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),
+    "same_prompt": _distill(student_prompt="same"),
+    "uncalibrated": _nothing,
+}
+
+
+def uncalibrated(lessons: pl.DataFrame) -> pl.DataFrame:
+    """Return the lessons with the teacher's probabilities as its prompt alone gives them."""
+    said = softmax(np.array(lessons["log_probabilities"].to_list()), axis=1)
+    return lessons.with_columns(probabilities=pl.Series(said.tolist()))
+
+
+LESSONS = {"uncalibrated": uncalibrated}
+"""Ablations that change what is learnt, beside no setting."""
