@@ -149,3 +149,11 @@ def test_rows_are_summed_in_one_order_in_stages_as_elsewhere(first: str) -> None
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, cwd=ROOT, env=own, check=True, capture_output=True, text=True)
     assert told.stdout.strip() == "AUTO,STRICT"
+
+
+def test_a_stage_collects_garbage_once_it_runs_but_none_of_what_it_has_loaded() -> None:
+    main = "lambda: print(gc.isenabled(), gc.get_freeze_count() > 0)"
+    code = f"import gc, stages; from akd import console; print(gc.isenabled()); console.run({main})"
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["False", "True", "True"]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import assert_never
 
 import torch
-from bitsandbytes.nn.modules import Linear4bit
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -84,13 +83,21 @@ def _load(
         device_map=placement,
         local_files_only=True,
     )
+    if quantization.kind == "nf4":
+        _keep_differentiable(model)
+    model.eval()
+    return model
+
+
+def _keep_differentiable(model: PreTrainedModel) -> None:
+    """Leave 4-bit weights as they are packed, see the reason within."""
+    from bitsandbytes.nn.modules import Linear4bit  # a second that other models need not wait for
+
     for module in model.modules():
         if isinstance(module, Linear4bit):
             # On AVX-512 a pass in evaluation mode would repack the weights in place for a kernel
             # that has no gradient: training after it would learn nothing below, in silence.
             module.support_avx512bf16_for_cpu = False
-    model.eval()
-    return model
 
 
 def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
