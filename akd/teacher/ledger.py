@@ -93,7 +93,7 @@ class Ledger:
             f"the budget of {self._token_budget} prompt tokens and {self._cost_budget:g} in money "
             f"does not allow the next request: {len(self._missing_mass)} articles were labelled "
             f"for {self._tokens} tokens and {self._cost(self._tokens):g}; raise the budget and run "
-            "again, finished shards are kept"
+            "again, what was answered is kept"
         )
 
     def _cost(self, tokens: float) -> float:

@@ -7,7 +7,7 @@ Requests are those of OpenAI's API reference, POST /completions and, for chat pr
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
@@ -19,6 +19,7 @@ from akd.prompts.template import Prompt, beginning, render_text
 from akd.records import Scores
 from akd.teacher.answers import LabelScores, label_scores, read_answer
 from akd.teacher.ledger import Ledger
+from akd.teacher.store import UnfinishedError
 
 
 def key_from_environment() -> str:
@@ -94,31 +95,37 @@ class OpenAITeacher:
         """Score the texts; decision and states have width 0.
 
         Raises:
-            InputError: if the next request could exceed a budget, the server cannot be used, or
-                an answer holds no log-probabilities.
+            UnfinishedError: with the answers until then, if the next request could exceed a
+                budget, the server cannot be used, or an answer holds no log-probabilities.
         """
         before, after = render_text(self._prompt)
         prompts = [f"{before}{text}{after}" for text in self._read(texts)]
-        answers = asyncio.run(self._ask_all(prompts))
-        labels = [answer.log_probabilities for answer in answers]
+        answers: dict[int, LabelScores] = {}
+        try:
+            asyncio.run(self._ask_all(prompts, answers))
+        except InputError as error:
+            raise UnfinishedError(str(error), sorted(answers), self._scores(answers)) from None
+        return self._scores(answers)
+
+    def _scores(self, answers: Mapping[int, LabelScores]) -> Scores:
+        labels = [answers[row].log_probabilities for row in sorted(answers)]
         return Scores(
-            np.array(labels, np.float32).reshape(len(texts), len(self._prompt.words)),
-            np.empty((len(texts), 0), np.float32),
-            np.empty((len(texts), 0, 0), np.float32),
+            np.array(labels, np.float32).reshape(len(labels), len(self._prompt.words)),
+            np.empty((len(labels), 0), np.float32),
+            np.empty((len(labels), 0, 0), np.float32),
         )
 
-    async def _ask_all(self, prompts: Sequence[str]) -> list[LabelScores]:
-        """Ask in order, several at once; the first failure ends them all."""
-        waiting = deque(prompts)
-        tasks: list[asyncio.Task[LabelScores]] = []
-        running: dict[asyncio.Task[LabelScores], str] = {}
+    async def _ask_all(self, prompts: Sequence[str], answers: dict[int, LabelScores]) -> None:
+        """Ask in order, several at once, and enter each answer; the first failure ends them all."""
+        waiting = deque(enumerate(prompts))
+        running: dict[asyncio.Task[None], str] = {}
         async with self._connect() as client:
             try:
                 while waiting or running:
                     while self._may_ask(waiting, running.values()):
-                        prompt = waiting.popleft()
-                        tasks.append(asyncio.create_task(self._ask(client, prompt)))
-                        running[tasks[-1]] = prompt
+                        row, prompt = waiting.popleft()
+                        task = asyncio.create_task(self._ask(client, row, prompt, answers))
+                        running[task] = prompt
                     if not running:
                         raise InputError(f"{self._server}: {self._ledger.exhausted()}")
                     done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +137,6 @@ class OpenAITeacher:
                     task.cancel()
                 # What ended the loop is on its way up already; the others have no more to say.
                 await asyncio.gather(*running, return_exceptions=True)
-        return [task.result() for task in tasks]
 
     def _connect(self) -> AsyncOpenAI:
         return AsyncOpenAI(
@@ -140,13 +146,15 @@ class OpenAITeacher:
             max_retries=self._retries,
         )
 
-    def _may_ask(self, waiting: Sequence[str], running: Collection[str]) -> bool:
+    def _may_ask(self, waiting: Sequence[tuple[int, str]], running: Collection[str]) -> bool:
         """Say whether the next request has a place, and fits in with those under way."""
         if not waiting or len(running) >= self._concurrency:
             return False
-        return self._ledger.allows((waiting[0], *running))
+        return self._ledger.allows((waiting[0][1], *running))
 
-    async def _ask(self, client: AsyncOpenAI, prompt: str) -> LabelScores:
+    async def _ask(
+        self, client: AsyncOpenAI, row: int, prompt: str, answers: dict[int, LabelScores]
+    ) -> None:
         try:
             if self._prompt.chat:
                 body = await self._chat(client, prompt)
@@ -158,7 +166,7 @@ class OpenAITeacher:
         answer = read_answer(body, self._server)
         scores = label_scores(answer.top, self._prompt.words)
         self._ledger.book(prompt, answer.prompt_tokens, scores)
-        return scores
+        answers[row] = scores
 
     async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:
         response = await client.completions.with_raw_response.create(

@@ -35,6 +35,20 @@ _KEYS = "keys"
 T = TypeVar("T")
 
 
+class UnfinishedError(InputError):
+    """A teacher ends before its last text, and what it has said until then was paid for.
+
+    Args:
+        message: one sentence, as of every `InputError`.
+        rows: of the texts that are done.
+        found: of these texts, in the order of the rows.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int], found: Any) -> None:
+        super().__init__(message)
+        self.rows, self.found = rows, found
+
+
 def open_store(ingredients: Mapping[str, Any], kind: Callable[..., T]) -> "Store[T]":
     """Open or begin the store of these ingredients in this repository."""
     return Store(resume_folder() / fingerprint(ingredients), ingredients, kind)
@@ -132,6 +146,9 @@ def score_all(
 
     Returns:
         Scores of all texts, in their order.
+
+    Raises:
+        UnfinishedError: as `score` raises it; what was done of the shard is kept.
     """
     if not texts:
         return score(texts)
@@ -139,6 +156,10 @@ def score_all(
     with bar(description="teacher", unit="article", total=len(missing)) as progress:
         for start in range(0, len(missing), shard_articles):
             shard = missing[start : start + shard_articles]
-            store.add(shard, score(shard))
+            try:
+                store.add(shard, score(shard))
+            except UnfinishedError as failure:
+                store.add([shard[row] for row in failure.rows], failure.found)
+                raise
             progress.update(len(shard))
     return store.read(texts)
