@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from tests.conftest import ROOT
+from akd.distill.progress import Progress
+from tests.conftest import ROOT, adapter_spec, tiny_model
+from tests.distill.tiny_phase import phase_of, run_tiny
 
 pytestmark = pytest.mark.slow
 PROGRAM = "tests.distill.tiny_phase"
@@ -102,3 +104,29 @@ def test_two_processes_have_the_same_loss_curve(
     together = pl.read_csv(folder / "curve.csv")
     assert together["step"].to_list() == alone["step"].to_list()
     np.testing.assert_allclose(together["loss"], alone["loss"], atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["dora", "series", "ia3", "bitfit", "prompt", "prefix", "full"])
+def test_every_adapter_goes_on_from_its_checkpoint_to_the_same_bytes(
+    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(folder: Path) -> dict[str, bytes]:
+        model, adapter = tiny_model("opt"), adapter_spec(kind=kind)  # a LLaMA has no biases
+        run_tiny(folder, tokenizer, "phase", phase_of(epochs=6), model=model, adapter=adapter)
+        return {file.name: file.read_bytes() for file in (folder / "phase").iterdir()}
+
+    def interrupted(progress: Progress, step: int, losses: dict[str, float]) -> None:
+        if step == 7:  # of 12, each of which leaves a checkpoint
+            raise KeyboardInterrupt
+        add(progress, step, losses)
+
+    add = Progress.add
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Progress, "add", interrupted)
+        run(tmp_path / "parts")
+    assert (tmp_path / "parts" / "checkpoints" / "checkpoint-7").is_dir()
+    steps: list[int] = []
+    monkeypatch.setattr(Progress, "add", lambda *given: (steps.append(given[1]), add(*given)))
+    again = run(tmp_path / "parts")
+    assert steps == [7, 8, 9, 10, 11]
+    assert again == run(tmp_path / "whole")
