@@ -8,7 +8,7 @@ The documents per second count the loading of the student and the fitting of its
 
 `full` has a learning rate of its own: at that of an adapter it forgets what it knows. It trains all
 blocks, and the virtual tokens of `prompt` and `prefix` are seen by all; the others sit where
-params.yaml puts them (`first_layer`).
+params.yaml puts them (`frozen_share`).
 `bitfit` has nothing to train on a student without biases, and is then reported as refused.
 """
 
@@ -42,7 +42,6 @@ from benchmarks.phases import (
 
 TASK = "bbc-topics"
 KINDS = get_args(Adapter.model_fields["kind"].annotation)
-IN_ALL_BLOCKS = {"full", "prompt", "prefix"}
 
 
 def main(
@@ -85,7 +84,7 @@ def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:
         last = results[settings.distill.final]
         return {
             "seed": settings.seed,
-            "first_layer": settings.adapter.first_layer,
+            "frozen_share": settings.adapter.frozen_share,
             "learning_rate": settings.optimizer.learning_rate,
             "trainable_parameters": last.trainable,
             "trainable_share": round(last.trainable / last.parameters, 6),
@@ -99,8 +98,8 @@ def _one(kind: str, articles: int, gold: int) -> dict[str, Any]:
 
 def _settings(kind: str) -> Params:
     settings = params.load()
-    first = 0 if kind in IN_ALL_BLOCKS else settings.adapter.first_layer
-    adapter = settings.adapter.model_copy(update={"kind": kind, "first_layer": first})
+    frozen = 0.0 if kind == "full" else settings.adapter.frozen_share
+    adapter = settings.adapter.model_copy(update={"kind": kind, "frozen_share": frozen})
     rate = FULL_RATE if kind == "full" else settings.optimizer.learning_rate
     optimizer = settings.optimizer.model_copy(update={"learning_rate": rate})
     changes = {"task": TASK, "adapter": adapter, "optimizer": optimizer}

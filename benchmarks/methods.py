@@ -44,7 +44,7 @@ def _kd(settings: dict[str, Any]) -> None:
     """Train all weights on the teacher's labels and a divergence from it, half each."""
     _plain(settings)
     _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
-    settings["adapter"].update(kind="full", first_layer=0)
+    settings["adapter"].update(kind="full", frozen_share=0.0)
     settings["optimizer"]["learning_rate"] = FULL_RATE
 
 

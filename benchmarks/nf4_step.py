@@ -49,7 +49,7 @@ def config_of(width: int, layers: int) -> LlamaConfig:
 
 def adapter_of(spec: Adapter) -> Adapter:
     """Return a LoRA on all linear layers, with the rank of params.yaml."""
-    changes = {"kind": "lora", "targets": "all-linear", "first_layer": 0}
+    changes = {"kind": "lora", "targets": "all-linear", "frozen_share": 0.0}
     return spec.model_copy(update=changes)
 
 

@@ -15,8 +15,8 @@ For the other ways the comparison is a favourable one:
 - Weights are not counted as memory of a step: those of the teacher, which a phase never loads,
   are left out as well.
 
-All ways have adapters from `adapter.first_layer` on, below which none of them differentiates.
-`first_layer_gain` is what that brings to akd: documents per second over those of the same phase
+No way has adapters in the blocks of `adapter.frozen_share`, nor differentiates anything there.
+`frozen_gain` is what that brings to akd: documents per second over those of the same phase
 with adapters in all blocks.
 """
 
@@ -32,6 +32,7 @@ import typer
 
 from akd import params
 from akd.io import read_json, write_json
+from akd.models.architecture import transformer_blocks
 from akd.models.load import compute_dtype, load_model
 from akd.models.placement import chosen_linears
 from benchmarks.clone import write_result
@@ -40,7 +41,7 @@ from benchmarks.phases import DATA, STUDENT
 
 TRL = "trl==1.16.0"
 SHARED = ("torch", "transformers", "peft", "accelerate", "datasets")
-EVERYWHERE = "akd_from_layer_0"
+EVERYWHERE = "akd_in_all_blocks"
 
 
 def main(
@@ -63,7 +64,7 @@ def main(
         "memory_ratio_live_teacher": round(akd[peak] / live[peak], 3),
         "step_ratio_trl": round(akd[rate] / ways["trl"][rate], 2),
         "memory_ratio_trl": round(akd[peak] / ways["trl"][peak], 3),
-        "first_layer_gain": round(akd[rate] / ways[EVERYWHERE][rate], 3),
+        "frozen_gain": round(akd[rate] / ways[EVERYWHERE][rate], 3),
         "ways": {
             name: {key: round(value, 3) for key, value in found.items()}
             for name, found in ways.items()
@@ -88,14 +89,14 @@ def _ways(scratch: Path, python: Path, articles: int, steps: int) -> dict[str, d
         found: dict[str, float] = read_json(scratch / f"{name}.json")
         return found
 
-    def own(name: str, module: str, **options: int) -> dict[str, float]:
+    def own(name: str, module: str, **options: float) -> dict[str, float]:
         given = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         command = [sys.executable, "-m", f"benchmarks.{module}", scratch / f"{name}.json"]
         return run(name, [*command, "--batches", batches, *given])
 
-    first = params.load().adapter.first_layer
-    ways = {EVERYWHERE: own(EVERYWHERE, "step_akd", articles=articles, first_layer=0)}
-    ways["akd"] = own("akd", "step_akd", articles=articles, first_layer=first)
+    frozen = params.load().adapter.frozen_share
+    ways = {EVERYWHERE: own(EVERYWHERE, "step_akd", articles=articles, frozen_share=0)}
+    ways["akd"] = own("akd", "step_akd", articles=articles, frozen_share=frozen)
     ways["live"] = own("live", "step_live", steps=steps)
     write_json(scratch / "given.json", _given(read_json(batches)[:steps]))
     command = [python, "-m", "benchmarks.step_trl", scratch / "given.json", scratch / "trl.json"]
@@ -113,6 +114,7 @@ def _given(batches: list[list[list[int]]]) -> dict[str, Any]:
     settings = params.load()
     adapter, optimizer = settings.adapter, settings.optimizer
     student = load_model(STUDENT, settings.quantization)
+    first = adapter.first_block(len(transformer_blocks(student)))
     return {
         "teacher": str(DATA / "models" / "teacher"),
         "student": str(STUDENT),
@@ -123,7 +125,7 @@ def _given(batches: list[list[list[int]]]) -> dict[str, Any]:
             "r": adapter.r,
             "lora_alpha": adapter.alpha,
             "lora_dropout": adapter.dropout,
-            "target_modules": chosen_linears(student, adapter.targets, adapter.first_layer),
+            "target_modules": chosen_linears(student, adapter.targets, first),
         },
         "optimizer": {
             "learning_rate": optimizer.learning_rate,

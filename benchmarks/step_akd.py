@@ -28,11 +28,12 @@ def main(
     out: Path,
     batches: Annotated[Path, typer.Option(help="Where the tokens of each step go.")],
     articles: Annotated[int, typer.Option()],
-    first_layer: Annotated[int, typer.Option()],
+    frozen_share: Annotated[float, typer.Option()],
 ) -> None:
     """Run the final phase from an empty adapter; write its figures."""
     settings = params.load()
     recipe = recipe_of(settings, settings.distill.final)
+    adapter = recipe.adapter.model_copy(update={"frozen_share": frozen_share})
     task = load_task(DATA / "tasks" / settings.task / "task.yaml")
     lessons = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
     tokenizer, model = load_tokenizer(STUDENT), load_model(STUDENT, settings.quantization)
@@ -50,7 +51,7 @@ def main(
             model,
             tokenizer,
             Lessons(lessons, states=None, rationales=None),
-            replace(recipe, adapter=recipe.adapter.model_copy(update={"first_layer": first_layer})),
+            replace(recipe, adapter=adapter),
             reading=read_as(settings),
             coarse_groups=task.coarse_groups,
             reason_cue=task.reason_cue,

@@ -60,7 +60,7 @@ def follows(printed: str, value: float) -> str:
 def lora(r: int, targets: str | list[str] = "all-linear") -> Adapter:
     """Return a LoRA adapter of rank r."""
     return load().adapter.model_copy(
-        update={"kind": "lora", "r": r, "targets": targets, "dropout": 0.0, "first_layer": 0}
+        update={"kind": "lora", "r": r, "targets": targets, "dropout": 0.0, "frozen_share": 0.0}
     )
 
 

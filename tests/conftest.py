@@ -130,7 +130,7 @@ def tiny_model(family: str, layers: int = 3, seed: int = 0, width: int = 32) -> 
 def adapter_spec(**changes: object) -> Adapter:
     """Return a small LoRA, or what the changes make of it."""
     small: dict[str, object] = {"kind": "lora", "r": 4, "alpha": 8, "dropout": 0.0}
-    small |= {"targets": "all-linear", "tokens": 5, "first_layer": 0}
+    small |= {"targets": "all-linear", "tokens": 5, "frozen_share": 0.0}
     return Adapter.model_validate({**small, **changes})
 
 

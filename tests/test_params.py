@@ -68,8 +68,8 @@ def test_the_kind_of_adapter_alone_is_enough(
             r"adapter\.targets\..*: Input should be 'all-linear' or 'attention'",
         ),
         ({"tokens": 0}, r"adapter\.tokens: Input should be greater than 0"),
-        ({"first_layer": -1}, r"adapter\.first_layer: Input should be greater than or equal to 0"),
-        ({"kind": "prompt", "first_layer": 2}, "'prompt' are seen by every block: set first_layer"),
+        ({"frozen_share": -0.1}, r"adapter\.frozen_share: Input should be greater than or equal"),
+        ({"frozen_share": 1.0}, r"adapter\.frozen_share: Input should be less than 1"),
     ],
 )
 def test_an_adapter_that_cannot_be(
@@ -178,6 +178,7 @@ def test_the_final_phase_is_a_phase(raw: dict[str, Any], tmp_path: Path) -> None
         ("rationale", ("rationales", "share"), 0.5),
         ("ted", ("states",), "all"),
         ("hidden", ("engine",), {"kind": "transformers", "quantization": "none"}),
+        ("minillm", ("engine",), {"kind": "transformers", "quantization": "none"}),
     ],
 )
 def test_a_loss_of_a_late_phase_is_fed_or_refused_before_any_training(
@@ -187,7 +188,7 @@ def test_a_loss_of_a_late_phase_is_fed_or_refused_before_any_training(
     raw["label"]["rationales"]["share"] = 0.0
     raw["label"]["states"] = "decision"
     raw["prompt"]["calibration"]["kind"] = "auto"
-    if loss == "hidden":
+    if loss in ("hidden", "minillm"):
         raw["label"]["engine"], raw["prompt"]["calibration"]["kind"] = SERVER, "batch"
     with pytest.raises(InputError, match=f"the loss '{loss}' of phase-3 needs"):
         _load(raw, tmp_path)

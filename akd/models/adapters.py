@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 
 from akd.errors import InputError
 from akd.io import write_text
+from akd.models.architecture import transformer_blocks
 from akd.models.placement import chosen_linears, ending, linears, owners
 from akd.models.tuners.series import SeriesConfig
 from akd.models.tuners.weights import WEIGHTS, WeightsConfig
@@ -103,6 +104,7 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
+    first = spec.first_block(len(transformer_blocks(model)))
     match spec.kind:
         case "lora" | "dora":
             return LoraConfig(
@@ -110,11 +112,11 @@ def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
                 lora_alpha=spec.alpha,
                 lora_dropout=spec.dropout,
                 use_dora=spec.kind == "dora",
-                target_modules=chosen_linears(model, spec.targets, spec.first_layer),
+                target_modules=chosen_linears(model, spec.targets, first),
                 task_type=TaskType.CAUSAL_LM,
             )
         case "series":
-            blocks = linears(model, spec.first_layer)
+            blocks = linears(model, first)
             return SeriesConfig(
                 r=spec.r,
                 dropout=spec.dropout,
@@ -122,9 +124,9 @@ def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
                 task_type=TaskType.CAUSAL_LM,
             )
         case "ia3":
-            return _ia3(model, spec.first_layer)
+            return _ia3(model, first)
         case "bitfit" | "full":
-            return _weights(model, spec.first_layer, biases=spec.kind == "bitfit")
+            return _weights(model, first, biases=spec.kind == "bitfit")
         case "prompt":
             return PromptTuningConfig(
                 num_virtual_tokens=spec.tokens,
@@ -137,7 +139,7 @@ def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
             assert_never(spec.kind)
 
 
-def _ia3(model: PreTrainedModel, first_layer: int) -> IA3Config:
+def _ia3(model: PreTrainedModel, first: int) -> IA3Config:
     family = model.config.model_type
     known = TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
     if family not in known:
@@ -147,14 +149,14 @@ def _ia3(model: PreTrainedModel, first_layer: int) -> IA3Config:
         )
     inner = TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING[family]
     return IA3Config(
-        target_modules=ending(model, known[family], first_layer),
-        feedforward_modules=ending(model, inner, first_layer),
+        target_modules=ending(model, known[family], first),
+        feedforward_modules=ending(model, inner, first),
         task_type=TaskType.CAUSAL_LM,
     )
 
 
-def _weights(model: PreTrainedModel, first_layer: int, *, biases: bool) -> WeightsConfig:
-    names = owners(model, first_layer, biases=biases)
+def _weights(model: PreTrainedModel, first: int, *, biases: bool) -> WeightsConfig:
+    names = owners(model, first, biases=biases)
     if not names:
         raise InputError(
             f"adapter bitfit: {type(model).__name__} has no biases to train: choose another adapter"

@@ -20,14 +20,14 @@ class BlockLinears:
     mlp: Sequence[str]
 
 
-def linears(model: PreTrainedModel, first_layer: int) -> list[BlockLinears]:
-    """Return the linear layers of each block from `first_layer` on.
+def linears(model: PreTrainedModel, first: int) -> list[BlockLinears]:
+    """Return the linear layers of each block from `first` on.
 
     Raises:
-        InputError: if there is no such block, or one has no attention or no linear layer beside it.
+        InputError: if a block has no attention or no linear layer beside it.
     """
     found = []
-    for prefix, block in _blocks(model, first_layer).items():
+    for prefix, block in _blocks(model, first).items():
         modules = dict(block.named_modules())
         inside = next(
             (n for n, m in modules.items() if "attention" in type(m).__name__.lower()), ""
@@ -68,40 +68,32 @@ def chosen_linears(
     return _ending(everywhere, list(targets))
 
 
-def ending(model: PreTrainedModel, endings: Sequence[str], first_layer: int) -> list[str]:
-    """Return the linear layers from `first_layer` on whose names end so."""
-    blocks = linears(model, first_layer)
+def ending(model: PreTrainedModel, endings: Sequence[str], first: int) -> list[str]:
+    """Return the linear layers from `first` on whose names end so."""
+    blocks = linears(model, first)
     return _ending([n for block in blocks for n in (*block.attention, *block.mlp)], endings)
 
 
-def owners(model: PreTrainedModel, first_layer: int, *, biases: bool) -> list[str]:
+def owners(model: PreTrainedModel, first: int, *, biases: bool) -> list[str]:
     """Return the modules that have parameters of their own.
 
     Args:
-        first_layer: the lowest block looked into; 0 means embeddings, last norm and head as well.
+        first: the lowest block looked into; 0 means embeddings, last norm and head as well.
         biases: those that have a bias alone.
-
-    Raises:
-        InputError: if there is no such block.
     """
-    inside = tuple(f"{prefix}." for prefix in _blocks(model, first_layer))
+    inside = tuple(f"{prefix}." for prefix in _blocks(model, first))
     return [
         name
         for name, module in model.named_modules()
-        if (first_layer == 0 or name.startswith(inside))
+        if (first == 0 or name.startswith(inside))
         and any(p == "bias" or not biases for p, _ in module.named_parameters(recurse=False))
     ]
 
 
-def _blocks(model: PreTrainedModel, first_layer: int) -> dict[str, nn.Module]:
+def _blocks(model: PreTrainedModel, first: int) -> dict[str, nn.Module]:
     blocks = list(transformer_blocks(model))
-    if first_layer >= len(blocks):
-        raise InputError(
-            f"adapter.first_layer is {first_layer}, and the student has {len(blocks)} blocks, "
-            "counted from 0: lower it"
-        )
     names = {module: name for name, module in model.named_modules()}
-    return {names[block]: block for block in blocks[first_layer:]}
+    return {names[block]: block for block in blocks[first:]}
 
 
 def _ending(names: Sequence[str], endings: Sequence[str]) -> list[str]:

@@ -96,7 +96,7 @@ def footprint(
         inventory,
         flow,
         length + virtual,
-        layers=inventory.shape.layers - adapter.first_layer,
+        layers=inventory.shape.layers - adapter.first_block(inventory.shape.layers),
         adapted=None if full else adapted(inventory, adapter),
         r=0 if adapter.kind == "ia3" else adapter.r,
         dropout=adapter.dropout if adapter.kind in ("lora", "dora", "series") else 0.0,

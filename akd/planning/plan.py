@@ -115,7 +115,7 @@ def make_plan(
     """
     length = work.article_tokens + PROMPT_TOKENS[work.student_prompt]
     step = partial(footprint, student, dtype=work.dtype, length=length, batch=work.student_batch)
-    all_weights = adapter.model_copy(update={"kind": "full", "first_layer": 0})
+    all_weights = adapter.model_copy(update={"kind": "full", "frozen_share": 0.0})
     methods: dict[Method, Footprint] = {
         "adapter": step(adapter, quantised=False),
         **({} if adapter.kind == "full" else {"adapter_nf4": step(adapter, quantised=True)}),

@@ -16,7 +16,7 @@ def trainable_parameters(inventory: Inventory, adapter: Adapter) -> int:
     Raises:
         InputError: if the student cannot have such an adapter.
     """
-    blocks = _blocks(inventory, adapter.first_layer)
+    blocks = _blocks(inventory, adapter)
     shape = inventory.shape
     match adapter.kind:
         case "lora" | "dora":
@@ -54,7 +54,7 @@ def adapted(inventory: Inventory, adapter: Adapter) -> list[Group]:
     Raises:
         InputError: if a target is the end of no name, or PEFT knows no ia3 for the student.
     """
-    inside = [g for g in _blocks(inventory, adapter.first_layer) if g.kind == "linear"]
+    inside = [g for g in _blocks(inventory, adapter) if g.kind == "linear"]
     attention = [g for g in inside if _ATTENTION.search(g.name)]
     match adapter.kind:
         case "lora" | "dora":
@@ -108,22 +108,18 @@ def _scaled(inventory: Inventory, inside: list[Group]) -> list[Group]:
 
 def _anywhere(inventory: Inventory, blocks: list[Group], adapter: Adapter) -> list[Group]:
     """Return all modules, or those of the blocks alone where the first ones stay as they are."""
-    return blocks if adapter.first_layer else inventory.groups
+    return blocks if adapter.frozen_share else inventory.groups
 
 
-def _blocks(inventory: Inventory, first_layer: int) -> list[Group]:
-    """Return the modules of the blocks from `first_layer` on.
+def _blocks(inventory: Inventory, adapter: Adapter) -> list[Group]:
+    """Return the modules of the blocks that may hold anything trainable.
 
     Raises:
-        InputError: if there is no such block, or which ones stay would have to be known.
+        InputError: if which ones stay would have to be known.
     """
     depth = inventory.shape.layers
+    first = adapter.first_block(depth)
     inside = [group for group in inventory.groups if "*" in group.name]
-    if first_layer >= depth:
-        raise InputError(
-            f"adapter.first_layer is {first_layer}, and the student has {depth} blocks, counted "
-            "from 0: lower it"
-        )
-    if first_layer and any(group.count != depth for group in inside):
-        raise InputError("the student's blocks differ in size: plan with adapter.first_layer: 0")
-    return [g.model_copy(update={"count": g.count - first_layer}) for g in inside]
+    if first and any(group.count != depth for group in inside):
+        raise InputError("the student's blocks differ in size: plan with adapter.frozen_share: 0")
+    return [g.model_copy(update={"count": g.count - first}) for g in inside]

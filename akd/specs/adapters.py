@@ -1,10 +1,13 @@
 """Adapters and quantisation of the student (`adapter`, `quantization` of params.yaml)."""
 
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from akd.specs.base import Frozen, Positive
+
+_ROUNDING = 1e-9  # 0.29 of 100 blocks are 29, and not the 28.999... of binary fractions
 
 
 class Adapter(Frozen):
@@ -16,8 +19,9 @@ class Adapter(Frozen):
     - `bitfit` (Ben Zaken et al. 2022): the biases; `full`: all weights.
     - `prompt` (Lester et al. 2021), `prefix` (Li and Liang 2021): `tokens`, how many virtual ones.
 
-    `first_layer` is the lowest block, counted from 0, that holds anything trainable: below it
-    nothing is differentiated. Where it is not 0, embeddings and head stay as they are.
+    `frozen_share` of the blocks, the lowest ones, hold nothing trainable, and nothing there is
+    differentiated. Where it is not 0, embeddings and head stay as they are. Virtual tokens are seen
+    by every block: `prompt` and `prefix` do not read it.
     """
 
     kind: Literal["lora", "dora", "series", "ia3", "bitfit", "prompt", "prefix", "full"]
@@ -26,15 +30,13 @@ class Adapter(Frozen):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     targets: Literal["all-linear", "attention"] | Annotated[list[str], Field(min_length=1)]
     tokens: Positive
-    first_layer: Annotated[int, Field(ge=0)]
+    frozen_share: Annotated[float, Field(ge=0, lt=1)]
 
-    @model_validator(mode="after")
-    def _virtual_tokens_stand_below_all_blocks(self) -> Self:
-        if self.kind in ("prompt", "prefix") and self.first_layer > 0:
-            raise ValueError(
-                f"virtual tokens of {self.kind!r} are seen by every block: set first_layer to 0"
-            )
-        return self
+    def first_block(self, depth: int) -> int:
+        """Return the lowest of `depth` blocks, counted from 0, that holds anything trainable."""
+        if self.kind in ("prompt", "prefix"):
+            return 0
+        return math.floor(self.frozen_share * depth + _ROUNDING)
 
 
 class Quantization(Frozen):

@@ -126,11 +126,9 @@ def test_what_is_saved_has_equal_bytes_and_no_path(kind: str, tmp_path: Path, em
         ("gemma3", "full"),
     ],
 )
-def test_nothing_is_differentiated_below_the_first_layer(
-    family: str, kind: str, empty: Path
-) -> None:
+def test_nothing_is_differentiated_in_frozen_blocks(family: str, kind: str, empty: Path) -> None:
     model = tiny_model(family, layers=3)
-    adapted = adapters.attach(model, adapter_spec(kind=kind, first_layer=2), empty, train=True)
+    adapted = adapters.attach(model, adapter_spec(kind=kind, frozen_share=0.7), empty, train=True)
     names = [name for name, p in adapted.named_parameters() if p.requires_grad]
     assert names
     assert all(".2." in name for name in names)
@@ -232,9 +230,6 @@ def test_padded_rows_of_the_vocabulary_do_not_touch_the_student(
     ("changes", "told"),
     [
         ({"targets": ["q_proj", "w1"]}, "no linear layer w1: use some of down_proj, gate_proj, k_"),
-        ({"first_layer": 3}, "first_layer is 3, and the student has 3 blocks"),
-        ({"kind": "series", "first_layer": 7}, "first_layer is 7, and the student has 3 blocks"),
-        ({"kind": "full", "first_layer": 3}, "first_layer is 3, and the student has 3 blocks"),
         ({"kind": "bitfit"}, "LlamaForCausalLM has no biases to train: choose another"),
     ],
 )

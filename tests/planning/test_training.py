@@ -29,10 +29,10 @@ def test_every_kind_on_every_family(model: PreTrainedModel, kind: str, tmp_path:
 
 @pytest.mark.parametrize("kind", ["lora", "series", "full"])
 @pytest.mark.parametrize("targets", ["attention", "all-linear"])
-def test_blocks_below_the_first_layer_are_not_trained(
+def test_frozen_blocks_are_not_trained(
     model: PreTrainedModel, kind: str, targets: str, tmp_path: Path
 ) -> None:
-    spec = adapter_spec(kind=kind, targets=targets, first_layer=2)
+    spec = adapter_spec(kind=kind, targets=targets, frozen_share=0.7)
     counted = trainable_parameters(measure(model.config), spec)
     adapters.write_empty(tmp_path)
     adapted = adapters.attach(model, spec, tmp_path, train=True)
@@ -52,5 +52,3 @@ def test_what_the_student_does_not_have_is_refused() -> None:
     inventory = measure(tiny_model("llama").config)
     with pytest.raises(InputError, match=r"no linear layer c_attn: use some of down_proj"):
         trainable_parameters(inventory, adapter_spec(targets=["q_proj", "c_attn"]))
-    with pytest.raises(InputError, match="first_layer is 3, and the student has 3 blocks"):
-        trainable_parameters(inventory, adapter_spec(first_layer=3))
