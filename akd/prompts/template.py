@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
+from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict
 from transformers import PreTrainedTokenizerBase
 
@@ -153,7 +154,13 @@ def _in_chat(body: str, system: str, tokenizer: PreTrainedTokenizerBase) -> str:
         )
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": body})
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise InputError(
+            f"the chat template of this tokenizer refuses the prompt ({error}): where that is its "
+            "system message, leave system_message out of `prompt.operators`"
+        ) from None
     return str(text)
 
 

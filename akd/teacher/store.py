@@ -159,7 +159,8 @@ def score_all(
             try:
                 store.add(shard, score(shard))
             except UnfinishedError as failure:
-                store.add([shard[row] for row in failure.rows], failure.found)
+                if failure.rows:
+                    store.add([shard[row] for row in failure.rows], failure.found)
                 raise
             progress.update(len(shard))
     return store.read(texts)

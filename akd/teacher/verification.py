@@ -65,7 +65,8 @@ def _row_faults(table: Path, frame: pl.DataFrame, manifest: Manifest) -> Iterato
     if len(strange):
         yield f"{table} has not one probability for each label of {strange[0]!r}"
     found = np.array(frame["probabilities"].to_list())
-    off = (np.abs(found.sum(axis=1) - 1) > _SUM_ERROR) | (found < 0).any(axis=1)
+    # Said so that what is no number is off as well.
+    off = ~((np.abs(found.sum(axis=1) - 1) <= _SUM_ERROR) & (found >= 0).all(axis=1))
     if off.any():
         yield f"{table} has probabilities of {frame['id'][int(off.argmax())]!r} that sum not to 1"
 

@@ -67,6 +67,18 @@ def test_a_chat_prompt_needs_a_template(tokenizer: PreTrainedTokenizerFast) -> N
         render(PLAIN.model_copy(update={"chat": True}), bare)
 
 
+def test_a_template_that_refuses_a_system_message(tokenizer: PreTrainedTokenizerFast) -> None:
+    strict = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    strict.chat_template = (
+        "{% if messages|length > 1 %}{{ raise_exception('No system') }}{% endif %}"
+    )
+    strict.chat_template += "{{ messages[0]['content'] }}"
+    chat = PLAIN.model_copy(update={"chat": True, "system": ""})
+    assert render(chat, strict)
+    with pytest.raises(InputError, match=r"refuses the prompt \(No system\): where that is its"):
+        render(chat.model_copy(update={"system": "Be brief."}), strict)
+
+
 def test_a_reading_comes_back_and_encodes(tmp_path, tokenizer: PreTrainedTokenizerFast) -> None:
     reading = Reading(PLAIN.bare(), ["a", "b", "c"], 3)
     save_reading(reading, tmp_path)

@@ -1,6 +1,7 @@
 """The folder of signals: what it holds is told, and whatever is wrong with it is named."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -230,6 +231,12 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     ),
     "probabilities of 'n0' that sum not to 1": lambda folder: _scores(
         folder, probabilities=pl.lit([0.5, 0.4, 0.2])
+    ),
+    "probabilities of 'n4' that sum not to 1": lambda folder: _scores(
+        folder,
+        probabilities=pl.when(pl.col("id") == "n4")
+        .then(pl.lit([math.nan, 0.5, 0.5]))
+        .otherwise("probabilities"),
     ),
     "not one probability for each label of 'n0'": lambda folder: _manifest(
         folder, labels=["x", "y"]
