@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from akd.corpus.sampling import sample
 from akd.errors import InputError
 from akd.models.architecture import depth_to_layer
 from akd.models.truncation import check_room
@@ -62,11 +63,11 @@ class Asked:
         return sorted({depth_to_layer(depth, self.layers) for depth in calibration.layers})
 
     def fits(self, prompt: Prompt) -> bool:
-        """Return whether the prompt leaves room for an article, as far as that is known."""
-        if self.context is None:
+        """Return whether the tokenizer can write the prompt, and it leaves room for an article."""
+        if self.context is None:  # of a server, which writes its chats itself
             return True
-        before, after = render(prompt, self.tokenizer)
         try:
+            before, after = render(prompt, self.tokenizer)
             check_room(len(before), self.text_tokens, len(after), self.context)
         except InputError:
             return False
@@ -118,7 +119,7 @@ def adapt(
         task: labels and seeds.
         teacher: who is asked.
         shots: may be empty: then the unlabelled articles alone choose (zero-shot).
-        unlabelled: texts for calibration; the first `settings.unlabelled` score the candidates.
+        unlabelled: texts for calibration; `settings.unlabelled` of them score the candidates.
         settings: of the search.
         seed: of the search.
 
@@ -163,9 +164,10 @@ def adapt(
 def material_of(
     settings: PromptParams, shots: Sequence[Shot], unlabelled: Sequence[str]
 ) -> Material:
-    """Return what each prompt of a search is measured on."""
+    """Return what each prompt of a search is measured on: articles of every source alike."""
     calibrated = settings.calibration.kind != "none"
-    return Material(shots, unlabelled[: settings.unlabelled], calibrated)
+    chosen = sample(unlabelled, settings.unlabelled)  # the first ones would be of one source
+    return Material(shots, [unlabelled[row] for row in chosen], calibrated)
 
 
 def _calibrated(

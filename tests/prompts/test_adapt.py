@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from akd import params
 from akd.errors import InputError
-from akd.prompts.adapt import Adaptation, adapt
+from akd.prompts.adapt import Adaptation, adapt, material_of
 from akd.prompts.pin import changed, pin_of, pinned_prompt, read_pin, write_pins
 from akd.prompts.search import seed_prompt
 from akd.specs.prompts import Pin, PromptParams
@@ -70,6 +70,13 @@ def test_the_adapted_prompt_is_asked_about_texts_without_content(
     assert (["N/A", "[MASK]", ""] if kind == "contextual" else [""]) in asked
     classes = found.adapted.calibrator.probabilities(Oracle()(found.adapted.prompt, FREE))
     assert classes.sum(axis=1).round(6).tolist() == [1.0] * len(FREE)
+
+
+def test_candidates_are_measured_on_articles_of_every_source() -> None:
+    sources = [f"{source} {number}" for source in ("bbc", "lee") for number in range(20)]
+    measured = material_of(settings(unlabelled=8), SHOTS, sources).unlabelled
+    assert len(measured) == 8
+    assert {text[:3] for text in measured} == {"bbc", "lee"}
 
 
 def test_a_calibration_that_needs_shots_is_refused_without(
