@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -89,4 +90,10 @@ def run(main: Callable[..., None]) -> None:
     """
     gc.freeze()
     gc.enable()
-    guard(lambda: typer.run(timed(main)))
+    stage = timed(main)
+
+    @wraps(main)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        guard(lambda: stage(*arguments, **options))  # in here: Typer ends on Ctrl-C without a word
+
+    typer.run(guarded)

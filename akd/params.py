@@ -92,6 +92,7 @@ class Params(Frozen):
             "rationale": (self.label.rationales.share == 0, "`label.rationales.share` above 0"),
             "ted": (self.label.states != "all", "`label.states: all`"),
             "hidden": (self.label.engine.kind != "transformers", "the engine transformers"),
+            "minillm": (self.label.engine.kind == "openai", "a teacher on this machine"),
         }
         for name, phase in self.distill.phases.items():
             for loss in phase.losses:

@@ -43,6 +43,7 @@ def objective(
     *,
     groups: Sequence[int] | None,
     states: StatePairs,
+    around: tuple[int, int],
     head: Callable[[], Head],
     sampled: Callable[[], Loss],
 ) -> dict[str, Term]:
@@ -52,6 +53,7 @@ def objective(
         losses: their settings.
         groups: for each label its group, where the phase learns groups; None for the labels.
         states: called where a projection is fitted.
+        around: how many tokens stand before and after each article, and are no words of it.
         head: of the student, as it is now; called in each step in which words are predicted.
         sampled: gives the loss on what the student writes; called where it learns from that.
     """
@@ -71,7 +73,7 @@ def objective(
             case "ted":
                 return _of_filters
             case "next_token":
-                return _of_words(head)
+                return _of_words(head, *around)
             case "rationale":
                 return _of_reasons(losses.rationale, head)
             case "minillm":
@@ -123,10 +125,10 @@ def _of_filters(output: StudentOutput, batch: Batch) -> torch.Tensor:
     return filtered_distance(cast(torch.Tensor, output.filtered), batch["filtered"])
 
 
-def _of_words(head: Callable[[], Head]) -> Loss:
+def _of_words(head: Callable[[], Head], before: int, after: int) -> Loss:
     def found(output: StudentOutput, batch: Batch) -> torch.Tensor:
         places = torch.arange(batch["tokens"].shape[1], device=output.hidden.device)
-        counted = places < batch["lengths"][:, None]
+        counted = (places >= before) & (places < (batch["lengths"] - after)[:, None])
         return next_token(output.hidden, batch["tokens"], counted, head())
 
     return found

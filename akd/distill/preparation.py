@@ -60,6 +60,7 @@ def prepare(
         losses,
         groups=goal.groups,
         states=lambda: (pupil.states(), cast(torch.Tensor, lessons.states)),
+        around=pupil.around(),
         head=pupil.head,
         sampled=lambda: cast(Rollouts, rollouts).loss,
     )

@@ -53,7 +53,12 @@ def compute_dtype() -> torch.dtype:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a resolved model; a missing pad token becomes the end token."""
+    """Load the tokenizer of a resolved model; a missing pad token becomes the end token.
+
+    Raises:
+        InputError: if the folder holds no model.
+    """
+    _check_resolved(folder)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         folder, local_files_only=True
     )
@@ -68,6 +73,9 @@ def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
     Args:
         folder: what the models stage wrote.
         quantization: of this model alone: a quantised student never quantises the teacher.
+
+    Raises:
+        InputError: if the folder holds no model.
     """
     return _load(folder, quantization, {"": device()})
 
@@ -75,6 +83,7 @@ def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
 def _load(
     folder: Path, quantization: Quantization, placement: dict[str, torch.device] | str
 ) -> PreTrainedModel:
+    _check_resolved(folder)
     dtype = compute_dtype()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -87,6 +96,11 @@ def _load(
         _keep_differentiable(model)
     model.eval()
     return model
+
+
+def _check_resolved(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder} holds no model: run `dvc repro models`, or `dvc pull models`")
 
 
 def _keep_differentiable(model: PreTrainedModel) -> None:
@@ -131,7 +145,8 @@ def load_teacher(
         quantization: of the teacher, never that of its student.
 
     Raises:
-        InputError: if `AKD_DEVICE_MAP` is neither, or the GPUs together are too small.
+        InputError: if `AKD_DEVICE_MAP` is neither, the GPUs together are too small, or the folder
+            holds no model.
     """
     model = _load(folder, quantization, _placement())
     check_placed(model)

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 PROGRAM = "tests.distill.tiny_phase"
 
 
-def _start(folder: Path, *launcher: str) -> "subprocess.Popen[bytes]":
+def _start(folder: Path, *launcher: str, told: int | None = None) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", *launcher, PROGRAM, str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=told)
 
 
 def _outputs(folder: Path) -> dict[str, bytes]:
@@ -69,14 +69,17 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(
     assert _outputs(folder) == whole
 
 
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_an_end_that_was_asked_for_is_clean_and_says_how_to_go_on(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+    asked: signal.Signals, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     folder = _folder(tmp_path, tokenizer)
-    process = _start(folder)
+    process = _start(folder, told=subprocess.PIPE)
     _wait_for(folder, 12, process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 130
+    process.send_signal(asked)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert b"interrupted: run the same again, it goes on from what is kept\n" in told
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoints", "checkpoints.lock", "student", "tokenizer",
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 python -m tests.distill.tiny_phase <folder>
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from akd.console import guard
+from akd import console
 from akd.distill.lessons import Lessons, TeacherBlocks, lessons_of
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.phase import PhaseResult, run_phase
@@ -208,4 +207,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    guard(lambda: main(Path(sys.argv[1])))
+    console.run(main)

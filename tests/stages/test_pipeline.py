@@ -216,6 +216,7 @@ def test_an_unknown_pair_is_a_clear_error(reproduced: Path) -> None:
     done = _run(reproduced, "dvc", "exp", "run", "-S", "pair=nope", check=False)
     assert done.returncode != 0
     assert "nope" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     _run(reproduced, "git", "checkout", "--quiet", ".")
 
 
