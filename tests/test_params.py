@@ -1,13 +1,16 @@
 """params.yaml: what is shipped is valid, and every mistake is named."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from akd.errors import InputError
-from akd.params import load
+from akd.params import Params, load
+from akd.wheels import Wheel
 from tests.conftest import ROOT
 
 
@@ -99,6 +102,26 @@ def test_nothing_has_a_default(raw: dict[str, Any], tmp_path: Path) -> None:
     del raw["optimizer"]["warmup"]
     with pytest.raises(InputError, match=r"optimizer\.warmup: Field required"):
         _load(raw, tmp_path)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models inside an annotation, and those inside their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _models(field.annotation)
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def test_no_field_of_any_section_has_a_default_or_can_be_set_or_made_up() -> None:
+    models = set(_models(Params))
+    assert len(models) > 20
+    for model in models:
+        optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+        assert optional == (["python", "platform"] if model is Wheel else [])
+        assert model.model_config.get("frozen")
+        assert model.model_config.get("extra") == "forbid"
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(raw: dict[str, Any], tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The losses of a phase: each teaches, has its own curve, and refuses what it cannot learn from."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from akd.distill.curriculum import goal_of
 from akd.distill.lessons import Lessons
+from akd.distill.losses.classes import forward_kl, jensen_shannon, reverse_kl, skew_kl
 from akd.distill.objective import objective
 from akd.distill.preparation import prepare
 from akd.distill.pupil import Pupil
@@ -23,6 +26,7 @@ from akd.models import adapters
 from akd.models.batching import pad_right
 from akd.models.student import StudentOutput
 from akd.records import RATIONALE
+from akd.specs.distillation import LossParams, Phase
 from tests.conftest import SENTENCES, tiny_model
 from tests.distill.tiny_phase import (
     ADAMW,
@@ -73,6 +77,30 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
     assert curve["hidden"][-1] < 0.9 * curve["hidden"][0]
     with safe_open(tmp_path / "phase" / "adapter_model.safetensors", "pt") as content:
         assert all("lora" in name for name in content.keys())  # noqa: SIM118 (not a mapping)
+
+
+@pytest.mark.parametrize(
+    ("direction", "divergence"),
+    [
+        ("forward", forward_kl),
+        ("reverse", reverse_kl),
+        ("jsd", partial(jensen_shannon, beta=0.3)),
+        ("skew", partial(skew_kl, skew=0.2)),
+    ],
+)
+def test_the_direction_of_params_is_the_divergence_that_is_learnt(
+    direction: str, divergence: Callable[..., torch.Tensor]
+) -> None:
+    kl = {"direction": direction, "beta": 0.3, "skew": 0.2}
+    losses = settings_of(losses={**settings_of().losses.model_dump(), "kl": kl}).losses
+    phase = phase_of(losses={"kl": 1.0}, temperature=2.0)
+    term = _objective(phase, losses, around=(0, 0), head=pytest.fail)["kl"]
+    draw = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(4, 3, generator=draw), torch.rand(4, 3, generator=draw)
+    targets /= targets.sum(1, keepdim=True)
+    output = StudentOutput(logits, torch.zeros(4, 1), torch.zeros(4, 1, 1))
+    expected = divergence(logits, targets, temperature=2.0)
+    torch.testing.assert_close(term.loss(output, {"targets": targets}), expected)
 
 
 def test_words_alone_teach_no_classes_but_leave_a_readout(
@@ -141,15 +169,12 @@ def test_words_that_stand_around_an_article_are_not_learnt(
 
 
 def _of_words(pupil: Pupil) -> dict[str, Term]:
-    return objective(
-        phase_of(losses={"next_token": 1.0}),
-        settings_of().losses,
-        groups=None,
-        states=pytest.fail,
-        around=pupil.around(),
-        head=pupil.head,
-        sampled=pytest.fail,
-    )
+    phase, losses = phase_of(losses={"next_token": 1.0}), settings_of().losses
+    return _objective(phase, losses, around=pupil.around(), head=pupil.head)
+
+
+def _objective(phase: Phase, losses: LossParams, **needed: Any) -> dict[str, Term]:
+    return objective(phase, losses, groups=None, states=pytest.fail, sampled=pytest.fail, **needed)
 
 
 def _pupil(

@@ -35,6 +35,7 @@ class CompletionServer(ThreadingHTTPServer):
         bodies: the requests in the order of their arrival.
         arrivals: when they came, in seconds.
         delay: longest random wait before an answer, in seconds.
+        most: how many requests were under way at once, at the most.
     """
 
     daemon_threads = True
@@ -46,6 +47,7 @@ class CompletionServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
         self.delay = 0.0
+        self.under_way = self.most = 0
         self.lock = threading.Lock()
 
     @property
@@ -56,6 +58,15 @@ class CompletionServer(ThreadingHTTPServer):
         """Report what goes wrong here, but not an engine that hangs up."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+    @contextmanager
+    def under_way_once_more(self) -> Iterator[None]:
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        yield
+        with self.lock:
+            self.under_way -= 1
 
     def next_fault(self, body: dict[str, Any]) -> "Callable[[_Handler], None] | None":
         with self.lock:
@@ -78,6 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: CompletionServer
 
     def do_POST(self) -> None:
+        with self.server.under_way_once_more():
+            self.answer()
+
+    def answer(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fault = self.server.next_fault(body)
         if self.server.delay:

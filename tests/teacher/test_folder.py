@@ -1,7 +1,6 @@
 """The folder of signals: what it holds is told, and whatever is wrong with it is named."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -217,6 +216,7 @@ def _manifest(folder: Path, **changes: object) -> None:
     (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
 
 
+NUMBERS = {"n0": "0", "n1": "nan", "n2": "0", "n3": "0", "n4": "0"}
 SHARD = "hidden/part-00001.safetensors"
 FAULTS: dict[str, Callable[[Path], object]] = {
     "part-00001.safetensors is missing": lambda folder: (folder / SHARD).unlink(),
@@ -232,11 +232,8 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "probabilities of 'n0' that sum not to 1": lambda folder: _scores(
         folder, probabilities=pl.lit([0.5, 0.4, 0.2])
     ),
-    "probabilities of 'n4' that sum not to 1": lambda folder: _scores(
-        folder,
-        probabilities=pl.when(pl.col("id") == "n4")
-        .then(pl.lit([math.nan, 0.5, 0.5]))
-        .otherwise("probabilities"),
+    "probabilities of 'n1' that sum not to 1": lambda folder: _scores(
+        folder, probabilities=pl.concat_list(pl.col("id").replace(NUMBERS).cast(float), 0.5, 0.5)
     ),
     "not one probability for each label of 'n0'": lambda folder: _manifest(
         folder, labels=["x", "y"]

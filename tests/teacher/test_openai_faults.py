@@ -85,6 +85,14 @@ def test_a_fault_is_one_sentence_without_the_key(
     assert "never retrieved" not in caplog.text
 
 
+def test_an_answer_that_comes_too_late_is_asked_for_again(server: CompletionServer) -> None:
+    expected = teacher_at(server.url).score(SENTENCES).log_probabilities
+    server.faults = [lambda _handler: time.sleep(0.6)]
+    patient = teacher_at(server.url, retries=1, timeout=0.3)
+    np.testing.assert_array_equal(patient.score(SENTENCES).log_probabilities, expected)
+    assert len(server.bodies) == 2 * len(SENTENCES) + 1
+
+
 def test_a_wrong_key_model_or_address(server: CompletionServer) -> None:
     with pytest.raises(InputError, match="refuses the key in OPENAI_API_KEY") as caught:
         teacher_at(server.url, api_key="sk-wrong-one").score(SENTENCES)
