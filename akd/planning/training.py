@@ -108,7 +108,7 @@ def _scaled(inventory: Inventory, inside: list[Group]) -> list[Group]:
 
 def _anywhere(inventory: Inventory, blocks: list[Group], adapter: Adapter) -> list[Group]:
     """Return all modules, or those of the blocks alone where the first ones stay as they are."""
-    return blocks if adapter.frozen_share else inventory.groups
+    return blocks if adapter.first_block(inventory.shape.layers) else inventory.groups
 
 
 def _blocks(inventory: Inventory, adapter: Adapter) -> list[Group]:

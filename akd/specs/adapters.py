@@ -20,8 +20,8 @@ class Adapter(Frozen):
     - `prompt` (Lester et al. 2021), `prefix` (Li and Liang 2021): `tokens`, how many virtual ones.
 
     `frozen_share` of the blocks, the lowest ones, hold nothing trainable, and nothing there is
-    differentiated. Where it is not 0, embeddings and head stay as they are. Virtual tokens are seen
-    by every block: `prompt` and `prefix` do not read it.
+    differentiated. Where that is a block or more, embeddings and head stay as they are. Virtual
+    tokens are seen by every block: `prompt` and `prefix` do not read it.
     """
 
     kind: Literal["lora", "dora", "series", "ia3", "bitfit", "prompt", "prefix", "full"]

@@ -29,10 +29,11 @@ def test_every_kind_on_every_family(model: PreTrainedModel, kind: str, tmp_path:
 
 @pytest.mark.parametrize("kind", ["lora", "series", "full"])
 @pytest.mark.parametrize("targets", ["attention", "all-linear"])
+@pytest.mark.parametrize("share", [0.1, 0.7])  # of three blocks none, and two
 def test_frozen_blocks_are_not_trained(
-    model: PreTrainedModel, kind: str, targets: str, tmp_path: Path
+    model: PreTrainedModel, kind: str, targets: str, share: float, tmp_path: Path
 ) -> None:
-    spec = adapter_spec(kind=kind, targets=targets, frozen_share=0.7)
+    spec = adapter_spec(kind=kind, targets=targets, frozen_share=share)
     counted = trainable_parameters(measure(model.config), spec)
     adapters.write_empty(tmp_path)
     adapted = adapters.attach(model, spec, tmp_path, train=True)
