@@ -59,9 +59,15 @@ def write_result(name: str, command: str, result: Mapping[str, Any]) -> None:
 
 def measured(name: str, keys: Iterable[str]) -> dict[str, Any]:
     """Return those of these figures that benchmarks/results/<name>.json holds."""
-    file = RESULTS / f"{name}.json"
-    found = read_json(file) if file.is_file() else {}
+    found = last_result(name)
     return {key: found[key] for key in keys if key in found}
+
+
+def last_result(name: str) -> dict[str, Any]:
+    """Return what benchmarks/results/<name>.json holds; nothing where there is none."""
+    file = RESULTS / f"{name}.json"
+    found: dict[str, Any] = read_json(file) if file.is_file() else {}
+    return found
 
 
 def machine() -> dict[str, Any]:

@@ -33,7 +33,7 @@ from akd.evaluate.metrics import Floats, Ints
 from akd.io import read_json
 from akd.params import Params
 from akd.teacher.folder import read_hidden
-from benchmarks.clone import RESULTS, measured, write_result
+from benchmarks.clone import last_result, measured, write_result
 from benchmarks.methods import ABLATIONS, LESSONS, METHODS, Change
 from benchmarks.phases import (
     DATA,
@@ -99,9 +99,8 @@ def _chosen(known: dict[str, Change], only: str, articles: int) -> dict[str, Cha
 
 def _regimes(name: str) -> dict[str, Any]:
     """Return what the result file holds of every regime."""
-    file = RESULTS / f"{name}.json"
-    found = read_json(file) if file.is_file() else {}
-    return {key: value for key, value in found.items() if isinstance(value, dict) and "n" in value}
+    found = last_result(name).items()
+    return {key: value for key, value in found if isinstance(value, dict) and "n" in value}
 
 
 def _contestants(task: str) -> dict[str, Any]:
