@@ -89,14 +89,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: CompletionServer
 
     def do_POST(self) -> None:
-        with self.server.under_way_once_more():
-            self.answer()
-
-    def answer(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        fault = self.server.next_fault(body)
-        if self.server.delay:
-            time.sleep(random.uniform(0, self.server.delay))
+        with self.server.under_way_once_more():  # until the answer, after which the next may come
+            fault = self.server.next_fault(body)
+            if self.server.delay:
+                time.sleep(random.uniform(0, self.server.delay))
         if fault is not None:
             fault(self)
         elif self.headers["Authorization"] != f"Bearer {KEY}":
