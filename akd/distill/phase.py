@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
 from akd.distill.data import collator
+from akd.distill.frozen_cache import FrozenCache
 from akd.distill.lessons import Lessons, domains
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.preparation import prepare
@@ -26,6 +27,7 @@ from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
 from akd.io import replacing
 from akd.models import adapters
+from akd.models.architecture import transformer_blocks
 from akd.models.scoring import context_of
 from akd.models.student import parameters_of, save_readout
 from akd.models.truncation import check_room
@@ -75,7 +77,9 @@ def run_phase(
         InputError: if prompt and article do not fit into the student's context, or the loss is
             no longer finite.
     """
-    pupil, goal = _begun(model, tokenizer, lessons, recipe, reading, coarse_groups, start)
+    pupil, goal = _begun(
+        model, tokenizer, lessons, recipe, reading, coarse_groups, start, checkpoints.parent
+    )
     progress = Progress()
     plan = _plan(pupil, lessons.table, recipe, goal, progress)
     if recipe.settings.own_share > 0:
@@ -105,6 +109,7 @@ def _begun(
     reading: Reading,
     coarse_groups: Sequence[int],
     start: Path,
+    scratch: Path,
 ) -> tuple[Pupil, Goal]:
     """Return the student as it is before the phase, and what it is to learn."""
     before, after = reading.around(tokenizer)
@@ -112,12 +117,26 @@ def _begun(
     check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
     set_seed(recipe.seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
-    pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list())
+    cache = _cache(model, recipe, scratch)
+    pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list(), cache)
     groups = coarse_groups if recipe.phase.targets == "coarse" else None
     goal = goal_of(lessons.table, groups, recipe.settings.target_temperature)
     if recipe.settings.readout == "pooled":
         pupil.begin_reading(start, goal.probabilities)
     return pupil, goal
+
+
+def _cache(model: PreTrainedModel, recipe: Recipe, scratch: Path) -> FrozenCache | None:
+    """Return where the states of frozen blocks go, if the phase reads nothing but what they hold.
+
+    Checkpointed blocks run once more in the backward pass, when they would be given nothing.
+    """
+    blocks, limit = transformer_blocks(model), recipe.settings.frozen_cache_gib
+    frozen = recipe.adapter.first_block(len(blocks))
+    reads_more = recipe.phase.losses.keys() & {"ted", "rationale", "minillm"}
+    if not frozen or not limit or reads_more or recipe.optimizer.gradient_checkpointing:
+        return None
+    return FrozenCache(blocks, frozen, scratch, limit)
 
 
 def _plan(

@@ -11,6 +11,7 @@ from torch import nn
 from akd.distill.curriculum import Goal
 from akd.distill.data import dataset_of
 from akd.distill.filtering import Filters, stage_one
+from akd.distill.frozen_cache import CachedStudent
 from akd.distill.lessons import Lessons, TeacherBlocks
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.objective import objective
@@ -98,5 +99,8 @@ def _learner(pupil: Pupil, filters: Filters | None, recipe: Recipe) -> nn.Module
         pupil.base().gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
     if pupil.readout is not None:  # several processes ask for a gradient of all that has one
         pupil.readout.requires_grad_(bool(recipe.phase.losses.keys() & CLASS_LOSSES))
-    student = pupil.classifier().train()
+    student: nn.Module = pupil.classifier()
+    if pupil.cache is not None:
+        student = CachedStudent(student, pupil.cache)
+    student.train()
     return student if filters is None else filters.on(pupil, student)

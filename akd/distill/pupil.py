@@ -1,7 +1,7 @@
 """The student while it learns: its classifier, and what it says of the articles right now."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.distill.curriculum import Floats, Ints
+from akd.distill.frozen_cache import FrozenCache
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.errors import InputError
@@ -42,6 +43,7 @@ class Pupil:
         tokenizer: of the student.
         reading: how it reads an article.
         texts: of all articles (n).
+        cache: of its frozen blocks; None where they compute each time.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Pupil:
         tokenizer: PreTrainedTokenizerBase,
         reading: Reading,
         texts: Sequence[str],
+        cache: FrozenCache | None = None,
     ) -> None:
         self.language_model = language_model
+        self.cache = cache
         self.pad_token = int(tokenizer.pad_token_id)
         self.sequences = reading.encode(texts, tokenizer)
         self.readout: Readout | None = None
@@ -162,14 +166,18 @@ class Pupil:
         self, forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: Ints
     ) -> NDArray[np.float32]:
         """Return a row of figures for each asked article, as the student says them in use."""
-        with self.in_use():
+        everything = len(rows) == len(self.sequences)
+
+        cache = self.cache
+        filling = cache.filling() if cache is not None and everything else nullcontext()
+        with self.in_use(), filling:
             return forward_all(
-                forward,
+                forward if cache is None else cache.beneath(forward),
                 [self.sequences[row] for row in rows],
                 batch_size=_BATCH,
                 pad_token=self.pad_token,
                 device=self.language_model.device,
-                description="student" if len(rows) == len(self.sequences) else None,
+                description="student" if everything else None,
             )
 
 

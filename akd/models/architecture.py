@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from akd.errors import InputError
+
+Inputs = tuple[Any, ...]
+Named = dict[str, Any]
 
 
 def transformer_blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -61,6 +65,38 @@ def captured(blocks: Sequence[nn.Module]) -> Iterator[list[torch.Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def given(blocks: Sequence[nn.Module], above: nn.Module, states: torch.Tensor) -> Iterator[None]:
+    """Let the lowest blocks compute nothing during a forward pass: the one above reads the states.
+
+    Args:
+        blocks: all below `above`.
+        states: what the last of them would give (batch, length, width).
+    """
+    before = [block.__dict__.get("forward") for block in blocks]
+
+    def instead(*_inputs: object, **_named: object) -> torch.Tensor:
+        return states
+
+    def read(_module: nn.Module, inputs: Inputs, named: Named) -> tuple[Inputs, Named]:
+        # Some models unpack what a block gives and some do not: only here it is sure to arrive.
+        if inputs:
+            return (states, *inputs[1:]), named
+        return inputs, {**named, "hidden_states": states}
+
+    handle = above.register_forward_pre_hook(read, with_kwargs=True)
+    for block in blocks:
+        block.forward = instead
+    try:
+        yield
+    finally:
+        handle.remove()
+        for block, own in zip(blocks, before, strict=True):
+            del block.forward
+            if own is not None:
+                block.forward = own
 
 
 def depth_to_layer(depth: float, layers: int) -> int:

@@ -147,6 +147,8 @@ class DistillParams(Frozen):
     `target_temperature` is of the teacher's distribution alone, before any phase: below 1 the
     teacher is sharpened. The `temperature` of a phase softens teacher and student alike.
     `own_share` of the targets is what the student itself says before the phase.
+    `frozen_cache_gib` is how much disk a phase may use for what the blocks below the adapter make
+    of the articles, which is then computed once; with 0 it is computed in each step.
     """
 
     student_prompt: Literal["bare", "same"]
@@ -156,6 +158,7 @@ class DistillParams(Frozen):
     difficulty: Difficulty
     sampling: SamplingParams
     losses: LossParams
+    frozen_cache_gib: NotNegative
     final: str
     phases: dict[str, Phase] = Field(min_length=1)
 

@@ -111,6 +111,7 @@ def settings_of(sampling: str = "proportional", **changes: object) -> DistillPar
             "rationale": {"kind": "text"},
             "minillm": {"tokens": 4, "teacher_share": 0.2, "clip": 0.2},
         },
+        "frozen_cache_gib": 1.0,
         "final": "phase",
         "phases": {"phase": phase_of().model_dump()},
     }
