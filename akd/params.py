@@ -65,6 +65,16 @@ class Params(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _nothing_is_written_behind_virtual_tokens(self) -> Self:
+        for name, phase in self.distill.phases.items():
+            if self.adapter.kind in ("prompt", "prefix") and "minillm" in phase.losses:
+                raise ValueError(
+                    f"the loss 'minillm' of {name} does not sample behind virtual tokens: choose "
+                    "another `adapter.kind`, or leave the loss out of `distill.phases`"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _engine_knows_what_the_calibration_reads(self) -> Self:
         engine, calibration = self.label.engine.kind, self.prompt.calibration
         if engine != "transformers" and calibration.reads_states:

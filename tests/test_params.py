@@ -90,6 +90,16 @@ def test_weights_in_four_bits_cannot_be_trained(raw: dict[str, Any], tmp_path: P
         _load(raw, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_nothing_is_sampled_behind_virtual_tokens(
+    raw: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    raw["adapter"]["kind"] = kind
+    raw["distill"]["phases"]["phase-3"]["losses"] = {"minillm": 1.0}
+    with pytest.raises(InputError, match="'minillm' of phase-3 does not sample behind virtual"):
+        _load(raw, tmp_path)
+
+
 def test_a_prefix_cannot_stand_where_keys_and_values_are_dropped(
     raw: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -48,7 +48,8 @@ def reasons_of(
         context: how many tokens the student can read; None where they have no end.
 
     Raises:
-        InputError: if the student has another tokenizer than the teacher, or no room for a reason.
+        InputError: if the teacher wrote none, or the student has another tokenizer than it, or no
+            room for a reason.
     """
     if lessons.rationales is None:
         return None
@@ -59,7 +60,13 @@ def reasons_of(
     for key, label in lessons.table.select("id", "label").rows():
         row = written.get(key)
         found.append(None if row is None else _reason(row, words[label], cue, tokenizer))
-    longest = max((len(reason.tokens) for reason in found if reason is not None), default=0)
+    given = [reason for reason in found if reason is not None]
+    if not given:
+        raise InputError(
+            "the teacher wrote no usable reason for these articles, and so `rationale` has nothing "
+            "to teach: raise `label.rationales.share`, or leave it out of `distill.phases`"
+        )
+    longest = max(len(reason.tokens) for reason in given)
     check_room(before, reading.text_tokens, after + longest, context)
     return found
 

@@ -64,8 +64,7 @@ class Rollouts:
         seed: of the draws.
 
     Raises:
-        InputError: if teacher and student do not share a vocabulary, a context is too short, or
-            the student has virtual tokens.
+        InputError: if teacher and student do not share a vocabulary, or a context is too short.
     """
 
     def __init__(
@@ -154,11 +153,6 @@ class Rollouts:
 
 
 def _check(pupil: Pupil, teacher: LiveTeacher, tokens: int) -> None:
-    if pupil.language_model.active_peft_config.is_prompt_learning:
-        raise InputError(
-            "minillm does not sample behind virtual tokens: choose another `adapter.kind` than "
-            "prompt and prefix, or leave minillm out of `distill.phases`"
-        )
     if pupil.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
         raise InputError(
             "teacher and student have different vocabularies, so that minillm cannot let the one "

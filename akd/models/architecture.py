@@ -11,6 +11,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from akd.errors import InputError
 
+_OF_EACH_BLOCK = ("layer_types", "no_rope_layers")  # lists in a configuration
+
 Inputs = tuple[Any, ...]
 Named = dict[str, Any]
 
@@ -46,8 +48,10 @@ def keep_blocks(model: PreTrainedModel, layers: Sequence[int]) -> None:
                 module.layer_idx = position  # type: ignore[assignment]
     blocks._modules = {str(position): block for position, block in enumerate(kept)}
     config = model.config
-    if getattr(config, "layer_types", None):
-        config.layer_types = [config.layer_types[layer] for layer in layers]
+    for name in _OF_EACH_BLOCK:
+        told = getattr(config, name, None)
+        if told:
+            setattr(config, name, [told[layer] for layer in layers])
     config.num_hidden_layers = len(kept)
 
 

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from akd import wheels
 from akd.errors import InputError
@@ -53,6 +53,16 @@ def resolve(
                 _prune(teacher, spec.layers, aside)
             case _:
                 assert_never(spec)
+        _check_text_alone(aside)
+
+
+def _check_text_alone(folder: Path) -> None:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.get_text_config() is not config:
+        raise InputError(
+            f"a {config.model_type} reads more than text, and is no language model as a whole: "
+            "choose a model of text alone, such as a smaller one of its family"
+        )
 
 
 def _from_hub(spec: HubModel, out: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from akd.console import bar
 from akd.models.architecture import capped, captured, class_logits, transformer_blocks
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, filled_rows, stepped_rows
@@ -18,6 +19,7 @@ from akd.models.truncation import check_room, truncated
 from akd.records import Scores
 
 _HEAD_ROWS = 4  # few enough to waste little, more than one: a kernel for one row sums otherwise
+_FEW = 64  # texts that need no progress bar of their own
 
 
 class TextScorer:
@@ -84,14 +86,18 @@ class TextScorer:
         decision = np.empty((len(texts), width), np.float32)
         states = np.empty((len(texts), len(self._blocks), width), np.float32)
         sequences = [tokens + self._after for tokens in texts_tokens]
-        for wide, rows in batches_of_width(sequences, self._batch_size, self._widest):
-            filled = rows + rows[-1:] * ((self._filled or 0) - len(rows))
-            spans = torch.tensor([len(texts_tokens[row]) for row in filled])
-            passage, pooled = self._read([sequences[row] for row in filled], spans, wide)
-            count = len(rows)
-            decision[rows] = passage.last[:count].float().cpu().numpy()
-            states[rows] = pooled[:count]
-            log_probabilities[rows] = self._label_log_probabilities(passage)[:count].cpu().numpy()
+        shown, total = len(texts) > _FEW, len(texts)
+        with bar(description="read", unit="article", total=total, shown=shown) as progress:
+            for wide, rows in batches_of_width(sequences, self._batch_size, self._widest):
+                filled = rows + rows[-1:] * ((self._filled or 0) - len(rows))
+                spans = torch.tensor([len(texts_tokens[row]) for row in filled])
+                passage, pooled = self._read([sequences[row] for row in filled], spans, wide)
+                count = len(rows)
+                decision[rows] = passage.last[:count].float().cpu().numpy()
+                states[rows] = pooled[:count]
+                said = self._label_log_probabilities(passage)[:count]
+                log_probabilities[rows] = said.cpu().numpy()
+                progress.update(count)
         return Scores(log_probabilities, decision, states)
 
     def _read(

@@ -17,7 +17,8 @@ from akd.errors import InputError
 from akd.io import read_tensors
 from akd.models import adapters
 from akd.models.scoring import TextScorer
-from akd.prompts.template import label_paths, render
+from akd.prompts.reading import load_reading
+from akd.prompts.template import Demonstration, label_paths, render
 from tests.conftest import FAMILIES, PROMPT, adapter_spec, tiny_model
 from tests.distill.tiny_phase import (
     LORA,
@@ -122,6 +123,28 @@ def test_a_teacher_of_another_shape_teaches(
     found = predict(tmp_path, tokenizer, "phase", family)
     knowing_nothing = np.abs(probabilities.mean(axis=0) - probabilities).mean()
     assert np.abs(found - probabilities).mean() < 0.5 * knowing_nothing
+
+
+@pytest.mark.parametrize("readout", ["pooled", "label_words"])
+def test_a_student_may_be_asked_as_its_teacher_is(
+    readout: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    shown = {
+        "instruction": "One of {labels}.",
+        "demonstrations": (Demonstration(shot=0, text=TEXTS[0], label=0),),
+    }
+    told = PROMPT.model_copy(update=shown)
+    run_tiny(
+        tmp_path,
+        tokenizer,
+        "phase",
+        phase_of(),
+        settings=settings_of(readout=readout),
+        reading=replace(READING, prompt=told),
+        adapter=LORA.model_copy(update={"frozen_share": 0.5}),
+    )
+    assert load_reading(tmp_path / "phase").prompt == told
+    assert predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
 
 
 def test_two_runs_have_equal_bytes(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -233,6 +233,20 @@ def test_reasons_of_another_tokenizer_are_refused_before_training(
     assert not (tmp_path / "phase").exists()
 
 
+def test_reasons_that_nobody_wrote_are_no_lesson(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(InputError, match="wrote no usable reason .* raise `label.rationales.share"):
+        run_tiny(
+            tmp_path,
+            tokenizer,
+            "phase",
+            phase_of(losses={"rationale": 1.0}),
+            rationales=_rationales(tokenizer, 0),
+        )
+    assert not (tmp_path / "phase").exists()
+
+
 def test_a_reason_for_which_there_is_no_room_is_refused(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:

@@ -23,7 +23,7 @@ from akd.models.student import final_states
 from akd.prompts.reading import Reading
 from akd.specs.adapters import Quantization
 from akd.specs.distillation import MiniLLMParams
-from tests.conftest import PROMPT, adapter_spec, tiny_model
+from tests.conftest import PROMPT, tiny_model
 from tests.distill.tiny_phase import (
     LABELS,
     LORA,
@@ -192,10 +192,9 @@ def _that_reads_long(tokenizer: PreTrainedTokenizerFast) -> LiveTeacher:
 
 
 REFUSED = {
-    "have different vocabularies": ("llama", "lora", _with_another_word),
-    "does not sample behind virtual tokens": ("llama", "prompt", live_teacher),
-    "bounds its logits": ("gemma2", "lora", live_teacher),
-    "leaves no room for 250": ("llama", "lora", _that_reads_long),
+    "have different vocabularies": ("llama", _with_another_word),
+    "bounds its logits": ("gemma2", live_teacher),
+    "leaves no room for 250": ("llama", _that_reads_long),
 }
 
 
@@ -203,7 +202,7 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_before_training(
     sentence: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    family, kind, teacher = REFUSED[sentence]
+    family, teacher = REFUSED[sentence]
     with pytest.raises(InputError, match=sentence):
         run_tiny(
             tmp_path,
@@ -212,6 +211,5 @@ def test_what_does_not_fit_is_refused_before_training(
             MINILLM,
             model=tiny_model(family),
             teacher=teacher(tokenizer),
-            adapter=adapter_spec(kind=kind),
         )
     assert not (tmp_path / "phase").exists()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, SmolLM3Config, SmolLM3ForCausalLM
 
 from akd.errors import InputError
 from akd.models.architecture import (
@@ -33,6 +33,20 @@ def test_keeping_the_first_blocks_is_stopping_early(family: str) -> None:
         handle.remove()
     assert len(transformer_blocks(cut)) == cut.config.num_hidden_layers == 2
     torch.testing.assert_close(seen[0], states[2])
+
+
+def test_what_a_configuration_says_of_each_block_is_cut_with_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4}
+    shape |= {"num_key_value_heads": 2, "intermediate_size": 64, "vocab_size": 64}
+    model = SmolLM3ForCausalLM(SmolLM3Config(**shape, pad_token_id=0, bos_token_id=1)).eval()
+    assert model.config.no_rope_layers == [1, 1, 1, 0]
+    keep_blocks(model, [1, 3])
+    model.save_pretrained(tmp_path)
+    again = SmolLM3ForCausalLM.from_pretrained(tmp_path).eval()
+    assert again.config.no_rope_layers == [1, 0]
+    with torch.no_grad():
+        torch.testing.assert_close(again(TOKENS).logits, model(TOKENS).logits)
 
 
 def test_a_cut_model_generates_with_its_cache(model: PreTrainedModel) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, Gemma3Config, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.models.load import compute_dtype, load_model, load_teacher
@@ -72,6 +72,13 @@ def test_what_is_no_model_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no config.json"):
         resolve(LocalModel(kind="local", path=tmp_path / "empty"), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_model_that_reads_pictures_too_is_refused(tmp_path: Path) -> None:
+    Gemma3Config().save_pretrained(tmp_path / "gemma")
+    with pytest.raises(InputError, match="a gemma3 reads more than text"):
+        resolve(LocalModel(kind="local", path=tmp_path / "gemma"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_hub_model_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
