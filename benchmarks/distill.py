@@ -1,15 +1,17 @@
 """The students of each method on the same signals: AKD, its ablations, and other methods.
 
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
-of other regimes in the result file. Every method sees as many documents, and those of others know
-nothing of the phases of akd, its sharpened or shared targets, and DDK; all are read by its pooled
-readout, and all but `kd` have its rate. `readout` is that readout in closed form on the student as
-it is, where every method begins: what training adds is the difference. `kd` trains all weights on
-hard labels and a divergence (half each), `hard` is akd on the teacher's labels without its doubts,
-`cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's distribution
-and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`, not possible
-with the calibration `batch`, which reads none); `minillm` learns from what it writes itself,
-weighed by the teacher, which is loaded, and then the closed-form readout.
+of other regimes in the result file; `akd_minus` holds the difference of akd from each, article by
+article, teacher and TF-IDF among them. Every method sees as many documents, and those of others
+know nothing of the phases of akd, its sharpened or shared targets, and DDK; all are read by its
+pooled readout, and all but `kd` have its rate. `readout` is that readout in closed form on the
+student as it is, where every method begins: what training adds is the difference. `kd` trains all
+weights on hard labels and a divergence (half each), `hard` is akd on the teacher's labels without
+its doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
+distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`,
+not possible with the calibration `batch`, which reads none: leave it out there with `--only`);
+`minillm` learns from what it writes itself, weighed by the teacher, which is loaded, and then the
+closed-form readout.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations
@@ -23,15 +25,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import polars as pl
 import typer
+from pydantic import ValidationError
 
 from akd import params
 from akd.console import guard
 from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
 from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
-from akd.io import read_json
+from akd.io import read_table
 from akd.params import Params
+from akd.records import PREDICTION
+from akd.task import load_task
 from akd.teacher.folder import read_hidden
 from benchmarks.clone import last_result, measured, write_result
 from benchmarks.methods import ABLATIONS, LESSONS, METHODS, Change
@@ -46,8 +52,8 @@ from benchmarks.phases import (
 from benchmarks.repeated import over_articles
 
 REGIMES = {
-    ("bbc-topics", "auto"): "topics",
-    ("bbc-topics", "batch"): "topics_zero_shot",
+    ("bbc-topics", "auto", True): "topics",
+    ("bbc-topics", "batch", False): "topics_zero_shot",
 }
 STEP = ("step_ratio_live_teacher", "memory_ratio_live_teacher", "step_ratio_trl")
 DRAWS = {"uniform", "proportional", "ddk"}
@@ -68,30 +74,42 @@ def main(
         for name, change in chosen.items()
     }
     command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
-    command += " --ablations" * ablations
+    command += f" --only {only}" * bool(only) + " --ablations" * ablations
     name = "ablations" if ablations else "distill"
-    regime = REGIMES.get((settings.task, settings.prompt.calibration.kind), settings.task)
+    asked_with = settings.prompt.calibration.kind, settings.prompt.shots > 0
+    regime = REGIMES.get((settings.task, *asked_with), settings.task)
     result = {**_regimes(name), **measured("step", STEP)}
     found = result.setdefault(regime, {})
-    found |= {"n": len(labels), "articles": articles, **_contestants(settings.task)}
-    right: dict[str, Floats] = {}
+    found |= {"n": len(labels), "articles": _read(articles).height, "seeds": seeds}
+    right = _contestants(settings.task, gold["id"].to_list(), labels)
+    found |= {model: over_articles(rows, settings) for model, rows in right.items()}
+    asked = gold["text"].to_list()
     for method, change in chosen.items():
         teach = untaught if method == "readout" else run_phases
         runs = [_changed(settings, change, settings.seed + number) for number in range(seeds)]
-        asked = gold["text"].to_list()
         right[method] = np.stack(
             [_right(teach, run, lessons[method], asked, labels) for run in runs]
         )
         found[method] = over_articles(right[method], settings)
-        if "akd" in right and method != "akd":
-            gap = right["akd"] - right[method]
-            found.setdefault("akd_minus", {})[method] = over_articles(gap, settings)
+        found["akd_minus"] = found.get("akd_minus", {}) | _differences(right, settings)
         write_result(name, command, result)
+
+
+def _differences(right: dict[str, Floats], settings: Params) -> dict[str, Any]:
+    """Return how much more often akd is right than each other; nothing before it has run."""
+    if "akd" not in right:
+        return {}
+    others = [method for method in right if method != "akd"]
+    return {other: over_articles(right["akd"] - right[other], settings) for other in others}
+
+
+def _read(articles: int) -> pl.DataFrame:
+    return read_lessons(DATA / "filtered", DATA / "signals").head(articles)
 
 
 def _chosen(known: dict[str, Change], only: str, articles: int) -> dict[str, Change]:
     """Return what is to be compared; where there is one domain, all draw from it alike."""
-    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    table = _read(articles)
     names = only.split(",") if only else known
     drawn = set() if table["domain"].n_unique() > 1 else DRAWS
     return {name: known[name] for name in names if name not in drawn}
@@ -103,22 +121,33 @@ def _regimes(name: str) -> dict[str, Any]:
     return {key: value for key, value in found if isinstance(value, dict) and "n" in value}
 
 
-def _contestants(task: str) -> dict[str, Any]:
-    """Return teacher and TF-IDF of the last `dvc repro`, which must be of the task."""
+def _contestants(task: str, ids: list[str], labels: Ints) -> dict[str, Floats]:
+    """Return where teacher and TF-IDF of the last `dvc repro` are right, (1, n) each.
+
+    Raises:
+        InputError: if that was of another task.
+    """
     check_signals(task)
-    report = read_json(Path("metrics") / "evaluate.json")
-    if report["task"] != task:
-        raise InputError(f"metrics/evaluate.json is of {report['task']}: dvc repro")
-    return {
-        model: {"mean": report[model]["accuracy"], **report[model]["interval"]["accuracy"]}
-        for model in ("teacher", "tfidf")
-    }
+    names = load_task(DATA / "tasks" / task / "task.yaml").label_names
+    said = read_table(DATA / "predictions", PREDICTION)
+    gold, found = pl.DataFrame({"id": ids, "is": [names[label] for label in labels]}), {}
+    for model in ("teacher", "tfidf"):
+        of_model = said.filter(pl.col("model") == model)
+        rows = gold.join(of_model, on="id", how="left", maintain_order="left")
+        if rows["label"].null_count():
+            raise InputError(f"{DATA / 'predictions'} are not of {task}: dvc repro")
+        found[model] = (rows["label"] == rows["is"]).cast(pl.Float64).to_numpy()[None]
+    return found
 
 
 def _changed(settings: Params, change: Change, seed: int) -> Params:
     values = settings.model_dump()
     change(values)
-    return Params.model_validate({**values, "seed": seed})
+    try:
+        return Params.model_validate({**values, "seed": seed})
+    except ValidationError as error:
+        told = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"{told}; or name the methods that are possible with --only") from None
 
 
 def _lessons(name: str, settings: Params, articles: int) -> Lessons:
@@ -127,7 +156,7 @@ def _lessons(name: str, settings: Params, articles: int) -> Lessons:
     if any("ted" in phase.losses for phase in settings.distill.phases.values()):
         found = read_teacher_blocks(signals)
         blocks = found._replace(means=found.means[:articles])
-    table = read_lessons(DATA / "filtered", signals).head(articles)
+    table = _read(articles)
     table = LESSONS[name](table) if name in LESSONS else table
     return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
 

@@ -1,5 +1,6 @@
 """The stage distill: no phase asks for the teacher's weights but one with minillm."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -11,13 +12,15 @@ import torch
 import yaml
 from transformers import PreTrainedTokenizerFast
 
+from akd.distill.progress import Progress
 from akd.errors import InputError
 from akd.io import file_hashes, read_json, read_table, write_json, write_table
-from akd.models import adapters
+from akd.models import adapters, load
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator
 from akd.prompts.store import AdaptedPrompt
 from akd.records import FILTERED, RATIONALE, SIGNAL
+from akd.specs.adapters import Quantization
 from akd.specs.distillation import LossName
 from akd.task import load_task
 from akd.teacher.folder import model_fingerprint, write_signals
@@ -78,13 +81,21 @@ def _write_signals(project: Path, tokenizer: PreTrainedTokenizerFast, labels: li
     )
 
 
-def _distill(project: Path, losses: dict[str, float], teacher: str) -> None:
+def _distill(
+    project: Path,
+    losses: dict[str, float],
+    teacher: str,
+    *,
+    epochs: int = 1,
+    quantization: str = "none",
+) -> None:
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["label"]["article_tokens"] = 12
     raw["label"]["states"], raw["label"]["rationales"]["share"] = "all", 1.0
     raw["optimizer"]["batch_size"] = 4
     raw["distill"]["sampling"]["kind"] = "proportional"
-    raw["distill"]["phases"]["phase-1"].update(epochs=1, targets="classes", losses=losses)
+    raw["distill"]["phases"]["phase-1"].update(epochs=epochs, targets="classes", losses=losses)
+    raw["quantization"]["kind"] = quantization
     (project / "params.yaml").write_text(yaml.safe_dump(raw))
     names = ("filtered", "signals", "prompt", "student", "start", "out")
     distill.main(
@@ -118,6 +129,49 @@ def test_minillm_refuses_any_other_teacher(project: Path, teacher: str) -> None:
         InputError, match=f"{teacher} does not hold the teacher that gave .*signals"
     ):
         _distill(project, {"minillm": 1.0}, teacher)
+
+
+def test_a_student_in_4_bits_leaves_its_teacher_whole(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, str] = {}
+    whole = load._load
+
+    def note(folder: Path, quantization: Quantization, placement: Any) -> Any:
+        asked[folder.name] = quantization.kind
+        return whole(folder, Quantization(kind="none"), placement)
+
+    monkeypatch.setattr(load, "_load", note)
+    _distill(project, {"minillm": 1.0}, "moved", quantization="nf4")
+    assert asked == {"student": "nf4", "moved": "none"}
+
+
+def test_an_interrupted_stage_goes_on_where_it_was(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    add, stop_at = Progress.add, 3
+
+    def noted(progress: Progress, step: int, losses: dict[str, float]) -> None:
+        if step == stop_at:
+            raise KeyboardInterrupt
+        steps.append(step)
+        add(progress, step, losses)
+
+    monkeypatch.setattr(Progress, "add", noted)
+    with pytest.raises(KeyboardInterrupt):
+        _distill(project, {"soft_cross_entropy": 1.0}, "nowhere", epochs=6)
+    assert not (project / "out").exists()
+    stop_at = -1
+    _distill(project, {"soft_cross_entropy": 1.0}, "nowhere", epochs=6)
+    whole = list(range(steps[-1] + 1))
+    assert steps == whole, "each step once: the second run began with the fourth"
+    assert steps[-1] > 3
+    parts = file_hashes(project / "out", "*")
+    shutil.rmtree(project / "out")
+    _distill(project, {"soft_cross_entropy": 1.0}, "nowhere", epochs=6)
+    assert steps == 2 * whole, "what is finished leaves no checkpoint"
+    assert file_hashes(project / "out", "*") == parts
 
 
 def test_no_phase_takes_a_sharded_student(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

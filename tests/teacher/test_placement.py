@@ -9,8 +9,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
-from akd.models.load import check_placed, load_model
-from akd.specs.adapters import Quantization
+from akd.models.load import check_placed
 from akd.specs.engines import TransformersEngine
 from akd.teacher.engine import OpenEngine, open_engine
 from tests.conftest import PROMPT, SENTENCES, tiny_model
@@ -54,12 +53,6 @@ def test_a_teacher_in_4_bits_is_nearly_the_same_under_a_name_of_its_own(
     told = json.loads((tmp_path / ".akd" / stores[1] / "manifest.json").read_text())
     assert told["quantization"] == "nf4"
     assert told["bitsandbytes"]
-
-
-def test_a_student_in_4_bits_leaves_its_teacher_whole(teacher_folder: Path) -> None:
-    assert load_model(teacher_folder, Quantization(kind="nf4")).is_loaded_in_4bit
-    model = _open(teacher_folder, "none").model
-    assert not getattr(model, "is_loaded_in_4bit", False)
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, ALIKE], ids=["first tokens", "trie"])
