@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import torch
 import typer
 from torch import nn
 
@@ -43,8 +44,8 @@ def main(
     tokenizer, model = load_tokenizer(STUDENT), load_model(STUDENT, settings.quantization)
     seen: list[list[list[int]]] = []
 
-    def keep(module: nn.Module, inputs: Any) -> None:
-        if module.training:
+    def keep(_module: nn.Module, inputs: Any) -> None:
+        if torch.is_grad_enabled():
             seen.append([_without(int(tokenizer.pad_token_id), row) for row in inputs[0].tolist()])
 
     model.base_model.register_forward_pre_hook(keep)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
 from akd.distill.data import collator
-from akd.distill.frozen_cache import FrozenCache
+from akd.distill.frozen import FrozenCache
 from akd.distill.lessons import Lessons, domains
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.preparation import prepare
@@ -25,6 +25,7 @@ from akd.distill.reasons import reasons_of
 from akd.distill.recipe import Recipe
 from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
+from akd.errors import InputError
 from akd.io import replacing
 from akd.models import adapters
 from akd.models.architecture import transformer_blocks
@@ -86,6 +87,8 @@ def run_phase(
         goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
     ready = prepare(pupil, lessons, recipe, goal, reasons, teacher)
+    if pupil.cache is not None:
+        pupil.cache.seal()
     with alone(checkpoints):
         effective = train(
             ready.student, ready.dataset, ready.terms, plan.sampler, progress,
@@ -117,7 +120,7 @@ def _begun(
     check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
     set_seed(recipe.seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
-    cache = _cache(model, recipe, scratch)
+    cache = _cache(model, recipe, start, scratch)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list(), cache)
     groups = coarse_groups if recipe.phase.targets == "coarse" else None
     goal = goal_of(lessons.table, groups, recipe.settings.target_temperature)
@@ -126,17 +129,26 @@ def _begun(
     return pupil, goal
 
 
-def _cache(model: PreTrainedModel, recipe: Recipe, scratch: Path) -> FrozenCache | None:
-    """Return where the states of frozen blocks go, if the phase reads nothing but what they hold.
+def _cache(
+    model: PreTrainedModel, recipe: Recipe, start: Path, scratch: Path
+) -> FrozenCache | None:
+    """Return where the states of frozen blocks go; None where they are not all that is read.
 
-    Checkpointed blocks run once more in the backward pass, when they would be given nothing.
+    Raises:
+        InputError: if the adapter in `start` has trained blocks that are to be frozen now.
     """
-    blocks, limit = transformer_blocks(model), recipe.settings.frozen_cache_gib
+    blocks, processes = transformer_blocks(model), PartialState().num_processes
     frozen = recipe.adapter.first_block(len(blocks))
+    if any(weight.requires_grad for block in blocks[:frozen] for weight in block.parameters()):
+        raise InputError(
+            f"{start} holds an adapter of blocks that adapter.frozen_share freezes: run the phases "
+            "before this one again (dvc repro)"
+        )
+    limit = recipe.settings.frozen_cache_gib / processes
     reads_more = recipe.phase.losses.keys() & {"ted", "rationale", "minillm"}
-    if not frozen or not limit or reads_more or recipe.optimizer.gradient_checkpointing:
-        return None
-    return FrozenCache(blocks, frozen, scratch, limit)
+    return (
+        FrozenCache(blocks, frozen, scratch, limit) if frozen and limit and not reads_more else None
+    )
 
 
 def _plan(

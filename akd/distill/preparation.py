@@ -11,7 +11,7 @@ from torch import nn
 from akd.distill.curriculum import Goal
 from akd.distill.data import dataset_of
 from akd.distill.filtering import Filters, stage_one
-from akd.distill.frozen_cache import CachedStudent
+from akd.distill.frozen import Learner
 from akd.distill.lessons import Lessons, TeacherBlocks
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.objective import objective
@@ -100,7 +100,9 @@ def _learner(pupil: Pupil, filters: Filters | None, recipe: Recipe) -> nn.Module
     if pupil.readout is not None:  # several processes ask for a gradient of all that has one
         pupil.readout.requires_grad_(bool(recipe.phase.losses.keys() & CLASS_LOSSES))
     student: nn.Module = pupil.classifier()
-    if pupil.cache is not None:
-        student = CachedStudent(student, pupil.cache)
+    frozen = recipe.adapter.first_block(pupil.depth())
+    if frozen:
+        learning = pupil.blocks(range(frozen + 1, pupil.depth() + 1))
+        student = Learner(student, learning, pupil.cache)
     student.train()
     return student if filters is None else filters.on(pupil, student)

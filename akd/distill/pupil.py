@@ -1,7 +1,7 @@
 """The student while it learns: its classifier, and what it says of the articles right now."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.distill.curriculum import Floats, Ints
-from akd.distill.frozen_cache import FrozenCache
+from akd.distill.frozen import FrozenCache
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.errors import InputError
@@ -145,12 +145,13 @@ class Pupil:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Let the student be as it is in use, without dropout, and then learn on."""
-        learning = self.language_model.training
+        learning = [module for module in self.language_model.modules() if module.training]
         self.language_model.eval()
         try:
             yield
         finally:
-            self.language_model.train(learning)
+            for module in learning:
+                module.training = True
 
     def features(self) -> NDArray[np.float32]:
         """Return what classes are read off of each article (n, features); it needs no readout."""
@@ -166,18 +167,14 @@ class Pupil:
         self, forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: Ints
     ) -> NDArray[np.float32]:
         """Return a row of figures for each asked article, as the student says them in use."""
-        everything = len(rows) == len(self.sequences)
-
-        cache = self.cache
-        filling = cache.filling() if cache is not None and everything else nullcontext()
-        with self.in_use(), filling:
+        with self.in_use():
             return forward_all(
-                forward if cache is None else cache.beneath(forward),
+                forward if self.cache is None else self.cache.beneath(forward),
                 [self.sequences[row] for row in rows],
                 batch_size=_BATCH,
                 pad_token=self.pad_token,
                 device=self.language_model.device,
-                description="student" if everything else None,
+                description="student" if len(rows) == len(self.sequences) else None,
             )
 
 

@@ -11,7 +11,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from akd.errors import InputError
 
-_OF_EACH_BLOCK = ("layer_types", "no_rope_layers")  # lists in a configuration
+_OF_EACH_BLOCK = ("layer_types", "mlp_layer_types", "no_rope_layers", "layer_rope_theta")
+"""Lists in configurations that say something of each block."""
 
 Inputs = tuple[Any, ...]
 Named = dict[str, Any]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from transformers import (
@@ -85,13 +85,21 @@ def _load(
 ) -> PreTrainedModel:
     _check_resolved(folder)
     dtype = compute_dtype()
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         quantization_config=_bitsandbytes(quantization, dtype),
         device_map=placement,
         local_files_only=True,
+        output_loading_info=True,
     )
+    model: PreTrainedModel = loaded[0]
+    missing: set[str] = loaded[1]["missing_keys"]
+    if missing:  # they would be drawn at random, with a warning
+        raise InputError(
+            f"{folder} lacks weights that its config.json speaks of, such as {min(missing)}: "
+            "choose other layers of its teacher, or another model"
+        )
     if quantization.kind == "nf4":
         _keep_differentiable(model)
     model.eval()

@@ -60,8 +60,8 @@ def _check_text_alone(folder: Path) -> None:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if config.get_text_config() is not config:
         raise InputError(
-            f"a {config.model_type} reads more than text, and is no language model as a whole: "
-            "choose a model of text alone, such as a smaller one of its family"
+            f"a {config.model_type} is made for more than text, and akd takes language models: "
+            "choose one whose config.json has no part of its own for text"
         )
 
 
@@ -69,13 +69,15 @@ def _from_hub(spec: HubModel, out: Path) -> None:
     try:
         found = HfApi().model_info(spec.id, revision=spec.revision)
         weights = _weights(spec, [file.rfilename for file in found.siblings or ()])
-        snapshot_download(
-            spec.id,
-            revision=found.sha,
-            local_dir=out,
-            allow_patterns=[*_HUB_FILES, weights],
-            ignore_patterns="*/*",  # the same weights for other programs
-        )
+        for files in ([*_HUB_FILES], [weights]):
+            snapshot_download(
+                spec.id,
+                revision=found.sha,
+                local_dir=out,
+                allow_patterns=files,
+                ignore_patterns="*/*",  # the same weights for other programs
+            )
+            _check_text_alone(out)  # before its weights come, too
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -87,7 +87,7 @@ def check_room(before: int, text_tokens: int, after: int, context: int | None) -
         raise InputError(
             f"the prompt takes {before + after} of the {context} tokens that the model can read, "
             f"which leaves no room for {text_tokens} of an article: shorten the "
-            "instruction in task.yaml or lower `prompt.shown_characters`, or `label.article_tokens`"
+            "instruction in task.yaml, or lower `prompt.shown_characters` or `label.article_tokens`"
         )
 
 

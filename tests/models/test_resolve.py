@@ -1,5 +1,6 @@
 """Every kind of model ends as a folder that loads without a network."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,19 @@ def test_what_is_no_model_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_model_that_reads_pictures_too_is_refused(tmp_path: Path) -> None:
     Gemma3Config().save_pretrained(tmp_path / "gemma")
-    with pytest.raises(InputError, match="a gemma3 reads more than text"):
+    with pytest.raises(InputError, match="a gemma3 is made for more than text"):
         resolve(LocalModel(kind="local", path=tmp_path / "gemma"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_some_of_its_weights_is_refused(
+    teacher_folder: Path, tmp_path: Path
+) -> None:
+    config = json.loads((teacher_folder / "config.json").read_text())
+    (teacher_folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 4}))
+    resolve(LocalModel(kind="local", path=teacher_folder), tmp_path / "t")
+    with pytest.raises(InputError, match=r"t lacks weights .* such as model.layers.3.input_lay"):
+        load_model(tmp_path / "t", PLAIN)
 
 
 def test_a_hub_model_out_of_reach_is_one_sentence(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_prompt_that_leaves_no_room_is_refused(
     check_room(200, 50, 7, None)
     with pytest.raises(InputError, match="takes 207 of the 256 tokens .* no room for 50 of an art"):
         check_room(200, 50, 7, 256)
-    with pytest.raises(InputError, match=r"lower `label\.article_tokens`"):
+    with pytest.raises(InputError, match=r"or `label\.article_tokens`"):
         TextScorer(
             llama,
             tokenizer,

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from akd.distill.frozen_cache import CachedStudent, FrozenCache
+from akd.distill.frozen import FrozenCache, Learner
 from akd.distill.phase import PhaseResult
 from akd.distill.pupil import Pupil
+from akd.errors import InputError
 from akd.models import adapters
 from akd.models.architecture import transformer_blocks
 from tests.conftest import FAMILIES, adapter_spec, tiny_model
@@ -77,8 +78,8 @@ def test_a_batch_learns_the_same_above_kept_states(
         lengths[row] = len(pupil.sequences[row])
         tokens[row, : lengths[row]] = torch.tensor(pupil.sequences[row])
     gradients, found = [], []
-    assert pupil.cache is not None
-    for student in (pupil.classifier(), CachedStudent(pupil.classifier(), pupil.cache)):
+    for cache in (None, pupil.cache):
+        student = Learner(pupil.classifier(), pupil.blocks([3]), cache)
         pupil.language_model.zero_grad()
         output = student.train()(tokens, lengths)
         nn.functional.cross_entropy(output.logits, torch.tensor(TRUTH[:2])).backward()
@@ -104,14 +105,64 @@ def test_states_that_exceed_the_limit_are_computed_again(
     assert passes
 
 
+def test_a_model_that_needs_more_from_below_computes_it(
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    llama: PreTrainedModel,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lowest, _, highest = transformer_blocks(llama)
+    seen: list[torch.Tensor] = []
+    lowest.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    highest.register_forward_pre_hook(lambda _module, inputs: (inputs[0] + seen[-1], *inputs[1:]))
+    pupil = _pupil(llama, tokenizer, tmp_path, 1.0)
+    computed = pupil.features()
+    assert "what stands above them needs more (AssertionError)" in capsys.readouterr().err
+    passes = _counted(lowest)
+    np.testing.assert_array_equal(pupil.features(), computed)
+    assert passes
+
+
+def test_a_full_disk_is_one_sentence(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, llama: PreTrainedModel
+) -> None:
+    pupil = _pupil(llama, tokenizer, tmp_path, 1.0)
+    assert pupil.cache is not None
+    with open("/dev/full", "wb", buffering=0) as full:
+        pupil.cache._file = full  # type: ignore[assignment]
+        with pytest.raises(InputError, match=r"\(No space left on device\): lower distill.frozen"):
+            pupil.features()
+
+
+def test_what_is_sealed_takes_up_nothing(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, llama: PreTrainedModel
+) -> None:
+    pupil = _pupil(llama, tokenizer, tmp_path, 1.0)
+    assert pupil.cache is not None
+    pupil.cache.seal()
+    passes = _counted(transformer_blocks(llama)[1])
+    np.testing.assert_array_equal(pupil.features(), pupil.features())
+    assert len(passes) == 2
+
+
+def test_an_adapter_of_blocks_that_are_frozen_now_is_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    everywhere = LORA.model_copy(update={"frozen_share": 0.0})
+    run_tiny(tmp_path, tokenizer, "phase-1", phase_of(epochs=1), adapter=everywhere)
+    with pytest.raises(InputError, match="phase-1 holds an adapter of blocks that adapter.frozen_"):
+        run_tiny(tmp_path, tokenizer, "phase-2", phase_of(epochs=1), start="phase-1", adapter=LORA)
+
+
+@pytest.mark.parametrize("family", ["llama", "opt"])  # the one has no dropout, the other has
 @pytest.mark.parametrize("own_share", [0.0, 0.5])
 def test_a_phase_learns_the_same_with_less_work(
-    own_share: float, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+    own_share: float, family: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     passes, found = [], []
 
     def run(name: str, gib: float) -> PhaseResult:
-        model = tiny_model("llama")
+        model = tiny_model(family)
         passes.append(_counted(transformer_blocks(model)[1]))
         return run_tiny(
             tmp_path,
@@ -125,7 +176,7 @@ def test_a_phase_learns_the_same_with_less_work(
 
     curves = [run(name, gib).curve["loss"].to_numpy() for name, gib in (("off", 0), ("on", 1))]
     np.testing.assert_allclose(curves[1], curves[0], atol=1e-4)
-    found = [predict(tmp_path, tokenizer, name) for name in ("off", "on")]
+    found = [predict(tmp_path, tokenizer, name, family) for name in ("off", "on")]
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
     assert len(passes[1]) == 1, "all articles are read in one batch, before the phase learns"
     assert len(passes[0]) > 10
@@ -133,7 +184,7 @@ def test_a_phase_learns_the_same_with_less_work(
 
 @pytest.mark.parametrize(
     ("extra", "checkpointing", "kept"),
-    [("next_token", False, True), ("next_token", True, False), ("ted", False, False)],
+    [("next_token", False, True), ("next_token", True, True), ("ted", False, False)],
 )
 def test_what_needs_more_than_the_last_states_has_the_blocks_compute(
     extra: str, checkpointing: bool, kept: bool, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
