@@ -27,7 +27,7 @@ table2: setup
 	python -m benchmarks.table2
 
 test: setup
-	pytest
+	pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: setup
 	ruff check .

@@ -3,6 +3,8 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read by the library as it is imported
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each, for the stages that it starts, too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Iterator
 from pathlib import Path
