@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -69,15 +70,16 @@ def _from_hub(spec: HubModel, out: Path) -> None:
     try:
         found = HfApi().model_info(spec.id, revision=spec.revision)
         weights = _weights(spec, [file.rfilename for file in found.siblings or ()])
-        for files in ([*_HUB_FILES], [weights]):
-            snapshot_download(
-                spec.id,
-                revision=found.sha,
-                local_dir=out,
-                allow_patterns=files,
-                ignore_patterns="*/*",  # the same weights for other programs
-            )
-            _check_text_alone(out)  # before its weights come, too
+        download = partial(
+            snapshot_download,
+            spec.id,
+            revision=found.sha,
+            local_dir=out,
+            ignore_patterns="*/*",  # the same weights for other programs
+        )
+        download(allow_patterns=[*_HUB_FILES])
+        _check_text_alone(out)  # before gigabytes of weights come
+        download(allow_patterns=weights)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
