@@ -70,6 +70,16 @@ def last_result(name: str) -> dict[str, Any]:
     return found
 
 
+def commit() -> str:
+    """Return the last commit that changed akd/, with a plus where akd/ differs from it."""
+
+    def git(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
+
+    differs = git("diff", "--quiet", "HEAD", "--", "akd").returncode
+    return git("log", "-1", "--format=%h", "--", "akd").stdout.strip() + "+" * differs
+
+
 def machine() -> dict[str, Any]:
     """Describe this machine: processor, cores, memory, versions."""
     info = Path("/proc/cpuinfo")

@@ -1,17 +1,20 @@
 """The students of each method on the same signals: AKD, its ablations, and other methods.
 
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
-of other regimes in the result file; `akd_minus` holds the difference of akd from each, article by
-article, teacher and TF-IDF among them. Every method sees as many documents, and those of others
-know nothing of the phases of akd, its sharpened or shared targets, and DDK; all are read by its
-pooled readout, and all but `kd` have its rate. `readout` is that readout in closed form on the
-student as it is, where every method begins: what training adds is the difference. `kd` trains all
-weights on hard labels and a divergence (half each), `hard` is akd on the teacher's labels without
-its doubts, `cpt` next tokens alone and then the closed-form readout; `ted` learns the teacher's
-distribution and its task-filtered states, which must be stored (`dvc exp run -S label.states=all`,
-not possible with the calibration `batch`, which reads none: leave it out there with `--only`);
-`minillm` learns from what it writes itself, weighed by the teacher, which is loaded, and then the
-closed-form readout.
+of other regimes and methods in the result file; `akd_minus` holds the difference of akd from each,
+article by article, teacher and TF-IDF among them. `right` says of each run which gold articles it
+got right (bits, in hexadecimal), so that methods that ran on other days on the same lessons and
+gold can be compared so, too; `commit` says of which version of the project each is.
+
+Every method sees as many documents, and those of others know nothing of the phases of akd, its
+sharpened or shared targets, and DDK; all are read by its pooled readout, and all but `kd` have its
+rate. `readout` is that readout in closed form on the student as it is, where every method begins:
+what training adds is the difference. `kd` trains all weights on hard labels and a divergence (half
+each), `hard` is akd on the teacher's labels without its doubts, `cpt` next tokens alone and then
+the closed-form readout; `ted` learns the teacher's distribution and its task-filtered states, which
+must be stored (`dvc exp run -S label.states=all`, not possible with the calibration `batch`, which
+reads none: leave it out there with `--only`); `minillm` learns from what it writes itself, weighed
+by the teacher, which is loaded, and then the closed-form readout.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations
@@ -34,12 +37,12 @@ from akd.console import guard
 from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
 from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
-from akd.io import read_table
+from akd.io import fingerprint, read_table
 from akd.params import Params
 from akd.records import PREDICTION
 from akd.task import load_task
 from akd.teacher.folder import read_hidden
-from benchmarks.clone import last_result, measured, write_result
+from benchmarks.clone import commit, last_result, measured, write_result
 from benchmarks.methods import ABLATIONS, LESSONS, METHODS, Change
 from benchmarks.phases import (
     DATA,
@@ -79,10 +82,11 @@ def main(
     asked_with = settings.prompt.calibration.kind, settings.prompt.shots > 0
     regime = REGIMES.get((settings.task, *asked_with), settings.task)
     result = {**_regimes(name), **measured("step", STEP)}
-    found = result.setdefault(regime, {})
-    found |= {"n": len(labels), "articles": _read(articles).height, "seeds": seeds}
-    right = _contestants(settings.task, gold["id"].to_list(), labels)
-    found |= {model: over_articles(rows, settings) for model, rows in right.items()}
+    found, right = _before(result.get(regime, {}), _same(settings.task, gold, _read(articles)))
+    result[regime] = found
+    contestants = _contestants(settings.task, gold["id"].to_list(), labels)
+    found |= {model: over_articles(rows, settings) for model, rows in contestants.items()}
+    right |= contestants
     asked = gold["text"].to_list()
     for method, change in chosen.items():
         teach = untaught if method == "readout" else run_phases
@@ -90,17 +94,56 @@ def main(
         right[method] = np.stack(
             [_right(teach, run, lessons[method], asked, labels) for run in runs]
         )
-        found[method] = over_articles(right[method], settings)
-        found["akd_minus"] = found.get("akd_minus", {}) | _differences(right, settings)
+        found[method] = {
+            **over_articles(right[method], settings),
+            "commit": commit(),
+            "right": [np.packbits(run.astype(bool)).tobytes().hex() for run in right[method]],
+        }
+        found["akd_minus"] = _differences(right, settings)
         write_result(name, command, result)
 
 
+def _same(task: str, gold: pl.DataFrame, lessons: pl.DataFrame) -> dict[str, Any]:
+    """Return what figures must agree in to be compared: gold and lessons, in their order."""
+    seen = lessons.select("id", "text", "probabilities").write_json()
+    return {
+        "task": task,
+        "n": gold.height,
+        "articles": lessons.height,
+        "fingerprint": fingerprint({"gold": gold.select("id", "label").write_json(), "seen": seen}),
+    }
+
+
+def _before(
+    found: dict[str, Any], same: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return what earlier runs found that can be compared, and what they got right (runs, n)."""
+    if any(found.get(key) != value for key, value in same.items()):
+        return dict(same), {}
+    runs = {
+        name: of["right"] for name, of in found.items() if isinstance(of, dict) and "right" in of
+    }
+    bits = {
+        name: [np.unpackbits(np.frombuffer(bytes.fromhex(run), np.uint8)) for run in some]
+        for name, some in runs.items()
+    }
+    return found, {
+        name: np.stack(some)[:, : same["n"]].astype(float) for name, some in bits.items()
+    }
+
+
 def _differences(right: dict[str, Floats], settings: Params) -> dict[str, Any]:
-    """Return how much more often akd is right than each other; nothing before it has run."""
-    if "akd" not in right:
-        return {}
-    others = [method for method in right if method != "akd"]
-    return {other: over_articles(right["akd"] - right[other], settings) for other in others}
+    """Return how much more often akd is right than each other; nothing before it has run.
+
+    Runs of one seed are compared with each other: the first of both, where one has more.
+    """
+    found = {}
+    for other in right.keys() - {"akd"} if "akd" in right else ():
+        runs = len(right["akd"])
+        if len(right[other]) > 1:
+            runs = min(runs, len(right[other]))
+        found[other] = over_articles(right["akd"][:runs] - right[other][:runs], settings)
+    return dict(sorted(found.items()))
 
 
 def _read(articles: int) -> pl.DataFrame:
