@@ -86,12 +86,11 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _states_are_there(self) -> Self:
-        calibration = self.prompt.calibration
-        if self.label.states == "all" and not calibration.reads_states:
+        engine = self.label.engine.kind
+        if self.label.states and engine != "transformers":
             raise ValueError(
-                "`label.states: all` keeps the states that the calibration reads, and "
-                f"{calibration.kind!r} reads none: choose `label.states: decision`, or the "
-                "calibration auto"
+                f"`label.states` names hidden states to keep, and the engine {engine!r} gives "
+                "none: choose `label.states: []`, or the engine transformers"
             )
         return self
 
@@ -100,7 +99,7 @@ class Params(Frozen):
         """No phase is trained where a later one asks for what the teacher will not have said."""
         lacking = {
             "rationale": (self.label.rationales.share == 0, "`label.rationales.share` above 0"),
-            "ted": (self.label.states != "all", "`label.states: all`"),
+            "ted": (not self.label.states, "`label.states`, such as [0.53, 0.93]"),
             "hidden": (self.label.engine.kind != "transformers", "the engine transformers"),
             "minillm": (self.label.engine.kind == "openai", "a teacher on this machine"),
         }

@@ -33,7 +33,8 @@ def main() -> None:
     known = topics(task)
     table = table.filter([key in known for key in table["id"]])
     truth = np.array([task.label_names.index(known[key]) for key in table["id"]])
-    probabilities = goal_of(table, None, settings.distill.target_temperature).probabilities
+    rows = np.arange(table.height)
+    probabilities = goal_of(table, rows, None, settings.distill.target_temperature).probabilities
     teacher = probabilities.argmax(1)
     student = _left_out(settings, table["text"].to_list(), probabilities)
     apart = teacher != student

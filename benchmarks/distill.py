@@ -12,9 +12,8 @@ rate. `readout` is that readout in closed form on the student as it is, where ev
 what training adds is the difference. `kd` trains all weights on hard labels and a divergence (half
 each), `hard` is akd on the teacher's labels without its doubts, `cpt` next tokens alone and then
 the closed-form readout; `ted` learns the teacher's distribution and its task-filtered states, which
-must be stored (`dvc exp run -S label.states=all`, not possible with the calibration `batch`, which
-reads none: leave it out there with `--only`); `minillm` learns from what it writes itself, weighed
-by the teacher, which is loaded, and then the closed-form readout.
+must be stored (`dvc exp run -S 'label.states=[0.53,0.93]'`); `minillm` learns from what it writes
+itself, weighed by the teacher, which is loaded, and then the closed-form readout.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations

@@ -5,6 +5,7 @@ It runs in every environment that is compared, and so needs nothing of the proje
 
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from torch import nn
@@ -28,6 +29,11 @@ class Meter:
 
     def _end(self, *_step: Any) -> None:
         self._ends.append(time.perf_counter())
+
+    def median_rate(self, batch_size: int) -> float:
+        """Return documents per second of the median step: what lies between phases is left out."""
+        pairs = zip(self._ends[1:], self._ends[:-1], strict=True)
+        return batch_size / median(end - begin for end, begin in pairs)
 
     def figures(self, batch_size: int) -> dict[str, float]:
         """Return documents per second, and GiB held before the first step and above that.

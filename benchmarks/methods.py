@@ -37,7 +37,7 @@ def _plain(settings: dict[str, Any]) -> None:
     """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
     _one_phase(settings)
     settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
-    settings["distill"]["sampling"]["kind"] = "proportional"
+    settings["distill"]["sampling"].update(kind="proportional", validation=0)
 
 
 def _kd(settings: dict[str, Any]) -> None:
@@ -55,13 +55,25 @@ def _cpt(settings: dict[str, Any]) -> None:
 
 def _ted(settings: dict[str, Any]) -> None:
     _plain(settings)
-    settings["label"]["states"] = "all"
+    settings["label"]["states"] = [0.53, 0.93]
     _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
 
 
 def _minillm(settings: dict[str, Any]) -> None:
     _plain(settings)
     _losses(minillm=1.0)(settings)
+
+
+def _in_thirds(difficulty: str) -> Change:
+    """Let each phase learn from another third of the articles: all learn from the same ones."""
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["distill"]["difficulty"] = difficulty
+        phases = settings["distill"]["phases"].values()
+        for number, phase in enumerate(phases):
+            phase["articles"] = [number / len(phases), (number + 1) / len(phases)]
+
+    return change
 
 
 def _distill(**values: Any) -> Change:
@@ -87,7 +99,9 @@ METHODS: dict[str, Change] = {
 }
 ABLATIONS: dict[str, Change] = {
     "akd": _nothing,  # which the others are compared with
-    "random_order": _distill(difficulty="random"),
+    "random_articles": _distill(difficulty="random"),  # as many, but not the easy ones
+    "easy_first": _in_thirds("student_loss"),  # every article once, in either order
+    "random_order": _in_thirds("random"),
     "one_phase": _one_phase,
     "uniform": _sampling("uniform"),
     "proportional": _sampling("proportional"),

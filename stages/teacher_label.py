@@ -3,13 +3,14 @@
 from akd import console, params
 from akd.console import PathOption
 from akd.io import read_table, write_json
+from akd.models.architecture import depths_to_layers
 from akd.models.truncation import excerpts
 from akd.prompts import store as prompts
 from akd.records import FILTERED
 from akd.task import load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.folder import describe, model_fingerprint, write_signals
-from akd.teacher.label import half, signals
+from akd.teacher.label import half, of_blocks, signals
 from akd.teacher.rationales import open_explainer
 from akd.teacher.store import score_all
 
@@ -28,7 +29,8 @@ def main(
         text_tokens=label.article_tokens,
         batch_size=label.batch_size,
     )
-    teacher = engine.build(adapted.prompt, adapted.layers)
+    kept = depths_to_layers(label.states, engine.layers)
+    read = sorted({*adapted.layers, *kept})
     explainer = open_explainer(
         engine,
         adapted,
@@ -37,11 +39,12 @@ def main(
         **label.model_dump(include={"batch_size", "shard_articles"}),
         text_tokens=label.article_tokens,
     )
-    store = engine.store(adapted.prompt, adapted.layers)
-    scores = score_all(teacher.score, texts, store, label.shard_articles)
+    store = engine.store(adapted.prompt, read)
+    scores = score_all(engine.build(adapted.prompt, read).score, texts, store, label.shard_articles)
     if engine.ledger is not None:
         console.say(f"teacher: {engine.ledger.spent()}")
-    frame, hidden = signals(articles["id"].to_list(), scores, adapted.calibrator, adapted.labels)
+    told = of_blocks(scores, read, adapted.layers)
+    frame, hidden = signals(articles["id"].to_list(), told, adapted.calibrator, adapted.labels)
     reasons = None if explainer is None else explainer.explain(frame, texts)
     write_signals(
         out,
@@ -51,7 +54,7 @@ def main(
         blocks=engine.layers,
         model=model_fingerprint(engine.decides()["model"]),
         fingerprint=store.fingerprint,
-        means=(half(scores.states), list(adapted.layers)) if label.states == "all" else None,
+        means=(half(of_blocks(scores, read, kept).states), kept) if kept else None,
         rationales=None if reasons is None else reasons.table,
     )
     counts = {} if reasons is None else {"rationales": reasons.metrics()}

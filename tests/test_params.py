@@ -209,7 +209,7 @@ def test_the_final_phase_is_a_phase(raw: dict[str, Any], tmp_path: Path) -> None
     ("loss", "place", "value"),
     [
         ("rationale", ("rationales", "share"), 0.5),
-        ("ted", ("states",), "all"),
+        ("ted", ("states",), [1.0]),
         ("hidden", ("engine",), {"kind": "transformers", "quantization": "none"}),
         ("minillm", ("engine",), {"kind": "transformers", "quantization": "none"}),
     ],
@@ -219,7 +219,7 @@ def test_a_loss_of_a_late_phase_is_fed_or_refused_before_any_training(
 ) -> None:
     raw["distill"]["phases"]["phase-3"]["losses"][loss] = 0.1
     raw["label"]["rationales"]["share"] = 0.0
-    raw["label"]["states"] = "decision"
+    raw["label"]["states"] = []
     raw["prompt"]["calibration"]["kind"] = "auto"
     if loss in ("hidden", "minillm"):
         raw["label"]["engine"], raw["prompt"]["calibration"]["kind"] = SERVER, "batch"
@@ -240,13 +240,14 @@ def test_files_that_are_missing_or_no_yaml(tmp_path: Path) -> None:
         load(tmp_path / "params.yaml")
 
 
-def test_mean_states_need_a_calibration_that_reads_them(
-    raw: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("kind", ["auto", "batch"])
+def test_mean_states_need_an_engine_that_gives_them(
+    raw: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
-    raw["label"]["states"] = "all"
-    assert _load(raw, tmp_path).label.states == "all"
-    raw["prompt"]["calibration"]["kind"] = "batch"
-    with pytest.raises(InputError, match="`label.states: all` .* 'batch' reads none"):
+    raw["label"]["states"], raw["prompt"]["calibration"]["kind"] = [0.5], kind
+    assert _load(raw, tmp_path).label.states == [0.5]
+    raw["label"]["engine"], raw["prompt"]["calibration"]["kind"] = SERVER, "batch"
+    with pytest.raises(InputError, match="`label.states` .* 'openai' gives none"):
         _load(raw, tmp_path)
 
 

@@ -178,15 +178,15 @@ def plan(
 def _work(settings: params.Params, dtype: DType) -> Work:
     """Return what a run with these parameters asks of its models."""
     engine, calibration = settings.label.engine, settings.prompt.calibration
-    probes = len(calibration.layers) if calibration.reads_states else 0
+    read = {*settings.label.states, *(calibration.layers if calibration.reads_states else ())}
     return Work(
         dtype=dtype.value,
         engine=engine.kind,
         articles=settings.filter.max_articles,
         article_tokens=settings.label.article_tokens,
         labels=len(load_task(Path("data/tasks") / settings.task / "task.yaml").labels),
-        probes=probes,
-        all_states=settings.label.states == "all",
+        read_states=len(read),
+        kept_states=len(settings.label.states),
         teacher_quantised=isinstance(engine, TransformersEngine) and engine.quantization == "nf4",
         teacher_batch=settings.label.batch_size,
         student_batch=settings.optimizer.batch_size,

@@ -58,7 +58,9 @@ def difficulty(
             return np.random.default_rng(seed).random(lessons.height)
 
 
-def bucket(hardness: Floats, ids: Sequence[str], labels: Ints, start: float, end: float) -> Ints:
+def bucket(
+    hardness: Floats, ids: Sequence[str], labels: Ints, rows: Ints, start: float, end: float
+) -> Ints:
     """Return the rows from one share to another of each label's articles, from easy to hard.
 
     Some labels are easier than others: of all articles together the easiest half would hold much of
@@ -70,14 +72,15 @@ def bucket(hardness: Floats, ids: Sequence[str], labels: Ints, start: float, end
         hardness: of each article (n,).
         ids: of the articles (n,).
         labels: the most probable target of each (n,).
+        rows: of the articles that are learnt from.
         start, end: shares between 0 and 1; at least one article of each label is in the bucket.
 
     Returns:
         Row numbers, rising.
     """
-    order = np.lexsort((np.array(ids), hardness))
+    order = rows[np.lexsort((np.array(ids)[rows], hardness[rows]))]
     found = []
-    for label in np.unique(labels):
+    for label in np.unique(labels[rows]):
         own = order[labels[order] == label]
         last = max(1, round(end * len(own)))
         first = min(round(start * len(own)), last - 1)
@@ -90,12 +93,14 @@ class Goal:
     """What a phase learns of all articles.
 
     Attributes:
+        rows: of the articles that are learnt from, rising; DDK measures on the others.
         probabilities: of the teacher, sharpened (n, labels).
         groups: for each label its group, in the simpler task; None where labels are learnt.
         answers: the most probable target of the teacher (n,).
         targets: what is learnt, over groups or labels (n, targets).
     """
 
+    rows: Ints
     probabilities: Floats
     groups: Sequence[int] | None
     answers: Ints
@@ -129,10 +134,13 @@ class Goal:
         return own if self.groups is None else group_probabilities(own, self.groups)
 
 
-def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: float) -> Goal:
+def goal_of(
+    lessons: pl.DataFrame, rows: Ints, groups: Sequence[int] | None, temperature: float
+) -> Goal:
     """Return the goal of a phase on these lessons.
 
     Args:
+        rows: that are learnt from, rising.
         groups: for each label its group; None where labels are learnt.
         temperature: of the teacher's distribution alone, y ~ p^(1/T) (Berthelot et al. 2019,
             MixMatch, eq. 7). Below 1 it is sharpened: a small student that cannot follow each of
@@ -142,7 +150,7 @@ def goal_of(lessons: pl.DataFrame, groups: Sequence[int] | None, temperature: fl
     told = np.array(lessons["probabilities"].to_list())
     probabilities = np.asarray(softmax(np.log(told.clip(_SMALLEST)) / temperature, axis=1))
     targets = probabilities if groups is None else group_probabilities(probabilities, groups)
-    return Goal(probabilities, groups, targets.argmax(axis=1), targets)
+    return Goal(rows, probabilities, groups, targets.argmax(axis=1), targets)
 
 
 def group_probabilities(probabilities: Floats, groups: Sequence[int]) -> Floats:

@@ -23,6 +23,7 @@ from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
 from akd.distill.recipe import Recipe
+from akd.distill.sampling import taught_rows
 from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
 from akd.errors import InputError
@@ -97,7 +98,7 @@ def run_phase(
             checkpoints=checkpoints,
         )  # fmt: skip
         if pupil.readout is not None and not recipe.phase.losses.keys() & CLASS_LOSSES:
-            pupil.fit_reading(goal.probabilities)  # the states have moved, and nothing moved it
+            pupil.fit_reading(goal)  # the states have moved, and nothing moved it
         if PartialState().is_main_process:
             save_student(pupil, reading, out)
             shutil.rmtree(checkpoints, ignore_errors=True)
@@ -123,9 +124,11 @@ def _begun(
     cache = _cache(model, recipe, start, scratch)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list(), cache)
     groups = coarse_groups if recipe.phase.targets == "coarse" else None
-    goal = goal_of(lessons.table, groups, recipe.settings.target_temperature)
+    sampling = recipe.settings.sampling
+    rows = taught_rows(domains(lessons.table, sampling.by), sampling.validation, recipe.seed)
+    goal = goal_of(lessons.table, rows, groups, recipe.settings.target_temperature)
     if recipe.settings.readout == "pooled":
-        pupil.begin_reading(start, goal.probabilities)
+        pupil.begin_reading(start, goal)
     return pupil, goal
 
 
@@ -172,7 +175,7 @@ def _plan(
     hardness = difficulty(settings.difficulty, table, goal.targets, first_losses, seed)
     return schedule(
         settings.sampling,
-        bucket(hardness, table["id"].to_list(), goal.answers, *phase.articles),
+        bucket(hardness, table["id"].to_list(), goal.answers, goal.rows, *phase.articles),
         domains(table, settings.sampling.by),
         epochs=phase.epochs,
         batch_size=recipe.optimizer.batch_size,

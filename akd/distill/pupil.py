@@ -13,7 +13,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.distill.curriculum import Floats, Ints
+from akd.distill.curriculum import Goal, Ints
 from akd.distill.frozen import FrozenCache
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
@@ -63,22 +63,22 @@ class Pupil:
         self.tokenizer = tokenizer
         self.reading = reading
 
-    def begin_reading(self, start: Path, probabilities: Floats) -> None:
+    def begin_reading(self, start: Path, goal: Goal) -> None:
         """Read classes off the article's features: with the readout in `start`, else a fitted one.
 
         Args:
             start: the folder of the adapter before.
-            probabilities: of the teacher (n, labels).
+            goal: what it is fitted to.
         """
         if (start / READOUT).is_file():
             self.readout = load_readout(start)
         else:
-            self._fitted_to = self.fit_reading(probabilities)
+            self._fitted_to = self.fit_reading(goal)
 
-    def fit_reading(self, probabilities: Floats) -> NDArray[np.float32]:
-        """Fit the readout to the articles' features as they are now, and return these."""
+    def fit_reading(self, goal: Goal) -> NDArray[np.float32]:
+        """Fit the readout to features as they are now; return these, of all articles."""
         features = self.features()
-        self.readout = fit_readout(features, probabilities)
+        self.readout = fit_readout(features[goal.rows], goal.probabilities[goal.rows])
         return features
 
     @cached_property

@@ -137,21 +137,29 @@ def members(domains: Sequence[str], rows: Ints) -> tuple[list[str], list[Ints]]:
     return names, [rows[found == name] for name in names]
 
 
-def hold_out(of: Sequence[Ints], validation: int, seed: int) -> tuple[list[Ints], list[Ints]]:
-    """Split each domain into rows that are learnt from and rows that are measured.
+def hold_out(domains: Sequence[str], validation: int, seed: int) -> dict[str, Ints]:
+    """Return rows of each domain that no phase learns from: DDK measures the student on them.
+
+    They are the same in every phase, and for every way to draw, so that these can be compared.
 
     Args:
-        of: the rows of each domain.
+        domains: of all articles, by row.
         validation: how many are measured at most; never more than a fifth of the domain. A domain
-            of fewer than five rows measures what it learns from.
+            of fewer than five articles has none to spare, and measures what it learns from.
         seed: of the draw.
     """
     draw = np.random.default_rng(seed)
-    held = [
-        np.sort(draw.choice(some, min(validation, len(some) // 5), replace=False)) for some in of
-    ]
-    taught = [np.setdiff1d(some, out) for some, out in zip(of, held, strict=True)]
-    return taught, [out if len(out) else some for some, out in zip(of, held, strict=True)]
+    names, of = members(domains, np.arange(len(domains)))
+    return {
+        name: np.sort(draw.choice(rows, min(validation, len(rows) // 5), replace=False))
+        for name, rows in zip(names, of, strict=True)
+    }
+
+
+def taught_rows(domains: Sequence[str], validation: int, seed: int) -> Ints:
+    """Return the rows that may be learnt from, rising: all that `hold_out` leaves."""
+    held = hold_out(domains, validation, seed)
+    return np.setdiff1d(np.arange(len(domains)), np.concatenate(list(held.values())))
 
 
 def domain_table(

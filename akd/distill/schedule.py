@@ -29,7 +29,7 @@ Losses = Callable[[Ints], Floats]
 class Schedule:
     """A sampler of rows, and what it will have measured of the domains (nothing but for DDK).
 
-    `articles` is how many may be drawn: what DDK measures on is not learnt from.
+    `articles` is how many may be drawn.
     """
 
     articles: int
@@ -54,7 +54,7 @@ def schedule(
     All kinds draw the same number of rows, so that they can be compared at equal steps.
 
     Args:
-        rows: of the articles of the phase, rising.
+        rows: of the articles of the phase, rising; none that is held out.
         domains: of all articles, by row.
         teacher_losses: of the stored signals: the entropy of each.
         student_losses: asks the student as it is at that moment.
@@ -71,15 +71,21 @@ def schedule(
             sampler = DomainSampler(of, draws, lambda _number: equal, segment=draws, seed=seed)
             return Schedule(len(rows), sampler, nothing)
         case "ddk":
-            taught, held = hold_out(of, spec.validation, seed)
-            teacher = _perplexities(teacher_losses, held)
+            held = hold_out(domains, spec.validation, seed)
+            measured = [
+                held[name] if len(held[name]) else some
+                for name, some in zip(names, of, strict=True)
+            ]
+            teacher = _perplexities(teacher_losses, measured)
             weights = DomainWeights(
-                lambda: _perplexities(student_losses, held), teacher, spec.smoothing, measurements
+                lambda: _perplexities(student_losses, measured),
+                teacher,
+                spec.smoothing,
+                measurements,
             )
-            segment = spec.every * batch_size
-            sampler = DomainSampler(taught, draws, weights, segment=segment, seed=seed)
+            sampler = DomainSampler(of, draws, weights, segment=spec.every * batch_size, seed=seed)
             return Schedule(
-                sum(len(some) for some in taught),
+                len(rows),
                 sampler,
                 lambda: domain_table(names, teacher, measurements, spec.every),
             )

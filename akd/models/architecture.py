@@ -1,6 +1,6 @@
 """The parts of a causal language model that the method needs, for every architecture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,11 @@ def given(blocks: Sequence[nn.Module], above: nn.Module, states: torch.Tensor) -
 def depth_to_layer(depth: float, layers: int) -> int:
     """Return the 1-based number of the block that lies at a relative depth of the model."""
     return max(1, min(layers, round(depth * layers)))
+
+
+def depths_to_layers(depths: Iterable[float], layers: int) -> list[int]:
+    """Return the 1-based numbers of the blocks at relative depths, rising, each once."""
+    return sorted({depth_to_layer(depth, layers) for depth in depths})
 
 
 def class_logits(

@@ -31,8 +31,8 @@ class Work:
         articles: that the teacher labels.
         article_tokens: that are read of each.
         labels: of the task.
-        probes: layers of the teacher whose mean state is kept.
-        all_states: the mean states stand in the output too (`label.states: all`).
+        read_states: blocks of the teacher whose mean states `.akd/` keeps.
+        kept_states: those that stand in the output too (`label.states`).
         teacher_quantised: the teacher labels in NF4.
         teacher_batch, student_batch: texts in a forward pass, and in a step.
         student_prompt: `bare` or `same`.
@@ -43,8 +43,8 @@ class Work:
     articles: int
     article_tokens: int
     labels: int
-    probes: int
-    all_states: bool
+    read_states: int
+    kept_states: int
     teacher_quantised: bool
     teacher_batch: int
     student_batch: int
@@ -161,13 +161,13 @@ def signal_needs(teacher: Inventory, work: Work) -> SignalNeeds:
     """Return what one document takes on disk, before compression.
 
     The output is a row of `records.SIGNAL` (4 + 8 bytes a label, 24 for three numbers, id and
-    label) and float16 states: at the decision position, perhaps those of the probes; `.akd/` keeps
+    label) and float16 states: at the decision position, perhaps means of blocks; `.akd/` keeps
     a hash and float32 scores and states.
     """
     width = teacher.shape.width if work.engine == "transformers" else 0
     row = work.labels * (4 + 8) + 3 * 8 + 2 * _ID
-    states = 1 + work.probes * work.all_states
-    kept = 32 + 4 * work.labels + 4 * width * (1 + work.probes)
+    states = 1 + work.kept_states
+    kept = 32 + 4 * work.labels + 4 * width * (1 + work.read_states)
     return SignalNeeds(documents=work.articles, output=row + 2 * width * states, kept=kept)
 
 

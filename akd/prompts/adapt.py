@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from akd.corpus.sampling import sample
 from akd.errors import InputError
-from akd.models.architecture import depth_to_layer
+from akd.models.architecture import depths_to_layers
 from akd.models.truncation import check_room
 from akd.prompts import calibration as calibrations
 from akd.prompts.calibration import Calibrator
@@ -60,7 +60,7 @@ class Asked:
         """Return the 1-based numbers of the blocks whose states a calibration reads, rising."""
         if not calibration.reads_states:
             return []
-        return sorted({depth_to_layer(depth, self.layers) for depth in calibration.layers})
+        return depths_to_layers(calibration.layers, self.layers)
 
     def fits(self, prompt: Prompt) -> bool:
         """Return whether the tokenizer can write the prompt, and it leaves room for an article."""

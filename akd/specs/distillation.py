@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability
+from akd.specs.base import Count, Frozen, NotNegative, Positive, PositiveFloat, Probability
 
 LossName = Literal[
     "soft_cross_entropy",
@@ -103,13 +103,23 @@ class SamplingParams(Frozen):
 
     `proportional`: each article once an epoch; `uniform`: each domain alike; `ddk`: more from the
     domains where the student lags, measured every so many steps on `validation` articles of each.
+    No kind learns from these, so that all can be compared; where nothing measures, 0 spares them.
     """
 
     kind: Literal["ddk", "uniform", "proportional"]
     by: Literal["domain", "language", "domain_and_language"]
     every: Positive
     smoothing: Probability
-    validation: Positive
+    validation: Count
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> Self:
+        if self.kind == "ddk" and not self.validation:
+            raise ValueError(
+                "distill.sampling.validation is 0, and ddk measures on these articles: name some, "
+                "or choose proportional or uniform"
+            )
+        return self
 
 
 class Phase(Frozen):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from akd.specs.base import Frozen, Positive
+from akd.specs.base import Count, Frozen, Positive
 
 
 class TransformersEngine(Frozen):
@@ -42,7 +42,7 @@ class OpenAIEngine(Frozen):
     cost_budget: Annotated[float, Field(gt=0)]
     price: Annotated[float, Field(ge=0)]
     timeout: Annotated[float, Field(gt=0)]
-    retries: Annotated[int, Field(ge=0)]
+    retries: Count
 
 
 Engine = Annotated[TransformersEngine | VllmEngine | OpenAIEngine, Field(discriminator="kind")]

@@ -1,8 +1,6 @@
 """How the teacher labels (`label` of params.yaml)."""
 
-from typing import Literal
-
-from akd.specs.base import Frozen, Positive, Probability
+from akd.specs.base import Frozen, Positive, Probability, Share
 from akd.specs.engines import Engine
 
 
@@ -20,12 +18,13 @@ class RationaleParams(Frozen):
 class LabelParams(Frozen):
     """How the teacher labels, through which engine it is asked, and what of it is kept.
 
-    `states`: the decision state alone, or also the mean states that the calibration reads.
+    `states`: depths of the blocks whose mean states are kept of each article, beside the decision
+    state; 1 is the last block.
     """
 
     engine: Engine
     article_tokens: Positive
     batch_size: Positive
     shard_articles: Positive
-    states: Literal["decision", "all"]
+    states: list[Share]
     rationales: RationaleParams

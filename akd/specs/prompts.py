@@ -1,10 +1,10 @@
 """How the prompt is adapted and its scores calibrated (`prompt` of params.yaml)."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from akd.specs.base import Frozen, NotNegative, Positive, PositiveFloat, Probability, Share
+from akd.specs.base import Count, Frozen, NotNegative, Positive, PositiveFloat, Probability, Share
 
 Operator = Literal[
     "verbalizer",
@@ -46,14 +46,14 @@ class Pin(Frozen):
     cue: str
     words: list[str] = Field(min_length=2)
     order: list[int]
-    shots: list[Annotated[int, Field(ge=0)]]
+    shots: list[Count]
 
 
 class PromptParams(Frozen):
     """The search for the teacher's prompt, and its calibration; `pins` has one prompt a task."""
 
     pins: dict[str, Pin]
-    shots: Annotated[int, Field(ge=0)]
+    shots: Count
     unlabelled: Positive
     budget: Positive
     beam: Positive
@@ -62,6 +62,6 @@ class PromptParams(Frozen):
     operators: list[Operator]
     keyword_neighbours: Positive
     near_copy: Probability
-    shown: Annotated[int, Field(ge=0)]
+    shown: Count
     shown_characters: Positive
     calibration: Calibration

@@ -157,8 +157,8 @@ def read_mean_states(folder: Path) -> MeanStates:
     layers = read_manifest(folder).layers
     if not layers:
         raise InputError(
-            f"{folder} holds no mean states: set `label.states: all` and run dvc repro again, or "
-            "`dvc exp run -S label.states=all`"
+            f"{folder} holds no mean states: name depths in `label.states` and run dvc repro "
+            "again, or `dvc exp run -S 'label.states=[0.53,0.93]'`"
         )
     return _tensor(folder, MEAN), layers
 

@@ -1,6 +1,7 @@
 """Labelling: from what the teacher says of articles to one table of signals."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -38,6 +39,11 @@ def signals(
     return frame, half(scores.decision)
 
 
+def of_blocks(scores: Scores, read: Sequence[int], wanted: Sequence[int]) -> Scores:
+    """Return scores with the mean states of the wanted blocks alone, of those that were read."""
+    return replace(scores, states=scores.states[:, [read.index(block) for block in wanted]])
+
+
 def half(states: NDArray[np.float32]) -> torch.Tensor:
     """Return hidden states in fp16, as they are stored.
 
@@ -48,7 +54,7 @@ def half(states: NDArray[np.float32]) -> torch.Tensor:
     if not torch.isfinite(stored).all():
         raise InputError(
             "the teacher has hidden states that are too large for 16 bits: set `label.states: "
-            "decision`, or choose another teacher"
+            "[]`, or choose another teacher"
         )
     return stored
 

@@ -33,7 +33,8 @@ def test_hardness_orders_the_articles(kind: Difficulty, easiest_first: str) -> N
     hardness = difficulty(kind, TABLE, TARGETS, lambda: LOSSES, seed=1)
     ids = TABLE["id"].to_list()
     found = [
-        set(TABLE["id"].gather(bucket(hardness, ids, np.zeros(4), 0, n / 4))) for n in (1, 2, 3, 4)
+        set(TABLE["id"].gather(bucket(hardness, ids, np.zeros(4), np.arange(4), 0, n / 4)))
+        for n in (1, 2, 3, 4)
     ]
     assert found == [set(easiest_first[:n]) for n in (1, 2, 3, 4)]
 
@@ -51,7 +52,7 @@ def test_random_takes_as_many_whatever_their_entropy_and_the_seed_decides() -> N
 
     def drawn(seed: int) -> list[int]:
         hardness = difficulty("random", table, np.ones((200, 1)), lambda: np.zeros(200), seed)
-        return bucket(hardness, ids, np.zeros(200), 0.0, 0.5).tolist()
+        return bucket(hardness, ids, np.zeros(200), np.arange(200), 0.0, 0.5).tolist()
 
     assert len(drawn(1)) == 100
     assert drawn(1) == drawn(1) != drawn(2)
@@ -69,10 +70,10 @@ def test_a_student_is_only_asked_where_its_losses_count() -> None:
 
 def test_buckets_from_zero_are_cumulative_and_others_disjoint() -> None:
     hardness, ids, one = np.arange(10.0), [f"{n}" for n in range(10)], np.zeros(10)
-    assert bucket(hardness, ids, one, 0.0, 0.5).tolist() == [0, 1, 2, 3, 4]
-    assert bucket(hardness, ids, one, 0.0, 1.0).tolist() == list(range(10))
-    assert bucket(hardness, ids, one, 0.5, 1.0).tolist() == [5, 6, 7, 8, 9]
-    assert bucket(hardness[:1], ids[:1], one[:1], 0.5, 0.6).tolist() == [0]
+    assert bucket(hardness, ids, one, np.arange(10), 0.0, 0.5).tolist() == [0, 1, 2, 3, 4]
+    assert bucket(hardness, ids, one, np.arange(10), 0.0, 1.0).tolist() == list(range(10))
+    assert bucket(hardness, ids, one, np.arange(10), 0.5, 1.0).tolist() == [5, 6, 7, 8, 9]
+    assert bucket(hardness[:1], ids[:1], one[:1], np.arange(1), 0.5, 0.6).tolist() == [0]
 
 
 def test_a_bucket_holds_the_easiest_of_each_label() -> None:
@@ -82,5 +83,5 @@ def test_a_bucket_holds_the_easiest_of_each_label() -> None:
         [f"{n}" for n in range(10)],
         np.repeat([0, 1, 2], [5, 4, 1]),
     )
-    assert bucket(hardness, ids, labels, 0.0, 0.5).tolist() == [0, 1, 5, 6, 9]
-    assert bucket(hardness, ids, labels, 0.0, 1.0).tolist() == list(range(10))
+    assert bucket(hardness, ids, labels, np.arange(10), 0.0, 0.5).tolist() == [0, 1, 5, 6, 9]
+    assert bucket(hardness, ids, labels, np.arange(10), 0.0, 1.0).tolist() == list(range(10))

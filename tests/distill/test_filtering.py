@@ -145,7 +145,9 @@ def test_stored_blocks_are_followed_by_the_nearest_ones(
 
 def test_signals_without_mean_states_are_refused_and_others_read(tmp_path: Path) -> None:
     _write_signals(tmp_path / "without", None)
-    with pytest.raises(InputError, match=r"no mean states.*`dvc exp run -S label\.states=all`"):
+    with pytest.raises(
+        InputError, match=r"no mean states.*`dvc exp run -S 'label\.states=\[0\.53,0\.93\]'`"
+    ):
         read_teacher_blocks(tmp_path / "without")
     stored = blocks_of()
     _write_signals(tmp_path / "with", stored)

@@ -91,7 +91,7 @@ def _distill(
 ) -> None:
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["label"]["article_tokens"] = 12
-    raw["label"]["states"], raw["label"]["rationales"]["share"] = "all", 1.0
+    raw["label"]["states"], raw["label"]["rationales"]["share"] = [0.5], 1.0
     raw["optimizer"]["batch_size"] = 4
     raw["distill"]["sampling"]["kind"] = "proportional"
     raw["distill"]["phases"]["phase-1"].update(epochs=epochs, targets="classes", losses=losses)

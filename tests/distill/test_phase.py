@@ -227,7 +227,7 @@ def test_hard_labels_are_those_of_the_teacher_whatever_the_student_says(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     adapters.write_empty(tmp_path / "student")
-    goal = goal_of(lessons(), None, 1.0)
+    goal = goal_of(lessons(), np.arange(8), None, 1.0)
     contrary = np.log(np.roll(goal.targets, 1, axis=1)).astype(np.float32)
     shared = goal.shared_with(contrary, 0.9)
     assert shared.targets.argmax(axis=1).tolist() != TRUTH
@@ -256,7 +256,7 @@ def test_what_a_student_says_first_is_what_it_would_say_when_asked(
     adapted = adapters.attach(tiny_model("llama"), LORA, tmp_path / "student", train=True)
     pupil = Pupil(adapted, tokenizer, READING, TEXTS)
     if readout == "pooled":
-        pupil.begin_reading(tmp_path / "student", goal_of(lessons(), None, 1.0).probabilities)
+        pupil.begin_reading(tmp_path / "student", goal_of(lessons(), np.arange(8), None, 1.0))
     asked = pupil.logits(np.arange(len(TEXTS)))
     np.testing.assert_allclose(pupil.first_logits, asked, rtol=1e-4, atol=1e-5)
 

@@ -120,8 +120,8 @@ def test_a_readout_has_a_gradient_where_a_loss_reads_it(
 ) -> None:
     """Several processes wait for the gradient of all that asks for one."""
     pupil = _pupil(tmp_path, tokenizer, "lora", torch.float32)
-    goal = goal_of(lessons(), None, 1.0)
-    pupil.begin_reading(tmp_path / "student", goal.probabilities)
+    goal = goal_of(lessons(), np.arange(8), None, 1.0)
+    pupil.begin_reading(tmp_path / "student", goal)
     recipe = Recipe(phase_of(losses=losses), settings_of(), LORA, ADAMW, seed=5)
     ready = prepare(pupil, Lessons(lessons(), None, None), recipe, goal, None, None)
     tokens, lengths = pad_right(pupil.sequences[:2], pupil.pad_token)

@@ -66,8 +66,8 @@ def test_targets_are_sharpened_before_they_are_grouped(
     temperature: float, wanted: list[float]
 ) -> None:
     lessons = pl.DataFrame({"probabilities": [[0.2, 0.3, 0.5]]})
-    assert goal_of(lessons, None, temperature).targets[0] == pytest.approx(wanted)
-    grouped = goal_of(lessons, [0, 0, 1], temperature).targets[0]
+    assert goal_of(lessons, np.arange(1), None, temperature).targets[0] == pytest.approx(wanted)
+    grouped = goal_of(lessons, np.arange(1), [0, 0, 1], temperature).targets[0]
     assert grouped == pytest.approx([wanted[0] + wanted[1], wanted[2]])
 
 
@@ -76,16 +76,18 @@ def test_the_student_has_a_share_of_its_targets(share: float) -> None:
     """Of the groups as of the labels, and what it is measured against stays the teacher's."""
     lessons = pl.DataFrame({"probabilities": [[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]})
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]], np.float32))
-    goal = goal_of(lessons, None, 1.0)
+    goal = goal_of(lessons, np.arange(2), None, 1.0)
     wanted = (1 - share) * goal.probabilities + share * np.exp(logits)
     np.testing.assert_allclose(goal.shared_with(logits, share).targets, wanted, rtol=1e-6)
-    grouped = goal_of(lessons, [0, 0, 1], 1.0).shared_with(logits, share)
+    grouped = goal_of(lessons, np.arange(2), [0, 0, 1], 1.0).shared_with(logits, share)
     pairs = np.stack([wanted[:, :2].sum(1), wanted[:, 2]], axis=1)
     np.testing.assert_allclose(grouped.targets, pairs, rtol=1e-6)
     np.testing.assert_allclose(grouped.probabilities, goal.probabilities)
 
 
 def test_cross_entropies_are_of_the_asked_rows() -> None:
-    goal = goal_of(pl.DataFrame({"probabilities": [[1.0, 0.0], [0.5, 0.5]]}), None, 1.0)
+    goal = goal_of(
+        pl.DataFrame({"probabilities": [[1.0, 0.0], [0.5, 0.5]]}), np.arange(2), None, 1.0
+    )
     found = goal.cross_entropies(np.log(np.array([[0.25, 0.75]], np.float32)), np.array([1]))
     assert found == pytest.approx([-0.5 * np.log(0.25) - 0.5 * np.log(0.75)])

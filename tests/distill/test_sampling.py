@@ -13,7 +13,7 @@ from akd.distill.sampling import (
     Measurement,
     domain_table,
     hold_out,
-    members,
+    taught_rows,
 )
 from akd.distill.schedule import schedule
 from akd.specs.distillation import SamplingParams
@@ -80,12 +80,13 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again() -> Non
 
 
 def test_validation_is_not_learnt_from_and_never_more_than_a_fifth() -> None:
-    names, of = members(["a"] * 100 + ["b"] * 10 + ["c"] * 3, np.arange(113))
-    taught, held = hold_out(of, validation=8, seed=1)
-    assert (names, [len(rows) for rows in held]) == (["a", "b", "c"], [8, 2, 3])
-    assert not set(taught[0]) & set(held[0])
-    assert sorted([*taught[1], *held[1]]) == of[1].tolist()
-    assert taught[2].tolist() == held[2].tolist()  # too few to spare any
+    domains = ["a"] * 100 + ["b"] * 10 + ["c"] * 3
+    held = hold_out(domains, validation=8, seed=1)
+    assert {name: len(rows) for name, rows in held.items()} == {"a": 8, "b": 2, "c": 0}
+    assert all(domains[row] == name for name, rows in held.items() for row in rows)
+    taught = taught_rows(domains, validation=8, seed=1)
+    assert sorted([*taught, *held["a"], *held["b"]]) == list(range(113))
+    assert taught_rows(domains, validation=0, seed=1).tolist() == list(range(113))
 
 
 @pytest.mark.parametrize("kind", ["ddk", "uniform", "proportional"])

@@ -31,8 +31,8 @@ WORK = Work(
     articles=100,
     article_tokens=50,
     labels=3,
-    probes=2,
-    all_states=False,
+    read_states=2,
+    kept_states=0,
     teacher_quantised=False,
     teacher_batch=4,
     student_batch=8,
@@ -127,7 +127,7 @@ def test_a_teacher_in_nf4_and_states_that_are_kept_are_counted() -> None:
     rest = 2 * (teacher.parameters - linear)
     assert packed.weights - rest == pytest.approx(linear * 4.127 / 8, rel=0.001)
     assert plain.weights - rest == 2 * linear
-    more = signal_needs(teacher, replace(WORK, all_states=True)).output
+    more = signal_needs(teacher, replace(WORK, kept_states=2)).output
     assert more - signal_needs(teacher, WORK).output == 2 * 5120 * 2
 
 

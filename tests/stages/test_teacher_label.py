@@ -56,7 +56,7 @@ def project(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
     frame = clean_articles(*rows).with_columns(**scores).match_to_schema(FILTERED)
     write_table(tmp_path / "filtered" / "articles", frame, FILTERED)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["label"].update(article_tokens=24, batch_size=2, shard_articles=2, states="all")
+    raw["label"].update(article_tokens=24, batch_size=2, shard_articles=2, states=[0.5, 1.0])
     raw["label"]["rationales"] = {"share": REASONS / ARTICLES, "tokens": 12, "top": 4}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     return tmp_path
@@ -97,9 +97,11 @@ def start() -> Callable[[Path, str], multiprocessing.process.BaseProcess]:
     return begin
 
 
+@pytest.mark.parametrize("read", [[1, 3], []])
 def test_states_and_reasons_lie_beside_the_scores(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, read: list[int]
 ) -> None:
+    """Kept are the blocks of params.yaml, whichever the calibration reads."""
     monkeypatch.chdir(project)
     for name in ("DVC_ROOT", "AKD_DTYPE", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "")  # so that it is undone
@@ -108,16 +110,18 @@ def test_states_and_reasons_lie_beside_the_scores(
     raw = yaml.safe_load((project / "params.yaml").read_text())
     raw["label"]["rationales"]["share"] = 0.5
     (project / "params.yaml").write_text(yaml.safe_dump(raw))
+    adapted = AdaptedPrompt(PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0), read, LABELS)
+    store.save(adapted, project / "prompt")
     _label(project, "here")
     signals = project / "here" / "signals"
     assert first_fault(signals) is None
     means, layers = read_mean_states(signals)
     model, tokenizer = load_teacher(project / "models" / "teacher")
     teacher = transformers_teacher(
-        model, tokenizer, prompt=PROMPT, text_tokens=24, batch_size=2, layers=[1, 3]
+        model, tokenizer, prompt=PROMPT, text_tokens=24, batch_size=2, layers=[2, 3]
     )
     scores = teacher.score(frame["text"].to_list())
-    assert layers == [1, 3]
+    assert layers == [2, 3]
     np.testing.assert_allclose(means, scores.states, atol=2e-3)
     np.testing.assert_allclose(read_hidden(signals), scores.decision, atol=2e-3)
     reasons = read_rationales(signals)

@@ -96,7 +96,7 @@ def test_few_files_that_are_the_same_each_time(folder: Path, tmp_path: Path) -> 
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert set(io.read_tensors(folder / names[0])) == {"decision"}
     assert read_hidden(folder).tolist() == np.arange(20).reshape(5, 4).tolist()
-    with pytest.raises(InputError, match="no mean states: set `label.states: all`"):
+    with pytest.raises(InputError, match="no mean states: name depths in `label.states`"):
         read_mean_states(folder)
 
 
