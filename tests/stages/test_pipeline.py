@@ -225,7 +225,7 @@ def test_another_task_and_pair_compare_with_the_first(reproduced: Path) -> None:
         reproduced, "dvc", "exp", "run", "-n", "topics", "-S", "task=bbc-topics", "-S", "pair=tiny"
     )
     first = _outputs(reproduced)
-    shown = _run(reproduced, "dvc", "metrics", "diff", "HEAD", "topics", "--md").stdout
+    shown = _run(reproduced, "dvc", "metrics", "diff", "HEAD", "topics", "--all", "--md").stdout
     assert "student.accuracy" in shown
     assert "bbc-topics" in shown
     _run(reproduced, "dvc", "repro", "--force")
