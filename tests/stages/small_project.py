@@ -1,4 +1,4 @@
-"""The project with three tiny random pairs, two phases and a few dozen articles of a user."""
+"""The project with five tiny random pairs, two phases and a few dozen articles of a user."""
 
 import itertools
 import json
@@ -13,11 +13,14 @@ from tests.conftest import ROOT, SENTENCES, tiny_model
 from tests.git import git
 
 TASK = "mine"
-FAMILIES = ("llama", "opt", "gpt2")
-"""Of the paper's three pairs."""
+CUT = ("llama", "opt", "gpt2")
+"""Families of the paper's pairs; here their students are cut out of the teachers."""
+APART = ("qwen3", "gemma3")
+"""Families whose students have another width, depth and padded vocabulary than the teachers."""
 TOWNS = ("Ashby", "Corwen", "Dunmore", "Elgin", "Fenwick", "Girvan", "Harlow", "Irvine")
 LABELS = ("risk and warning", "caution and advice", "safe and harmless", "risk and warning")
 """What each of the first sentences says."""
+PRUNED = {"kind": "pruned", "of": "teacher", "layers": [0, 1]}
 SMALL: dict[str, Any] = {
     "task": TASK,
     "pair": "llama",
@@ -45,16 +48,16 @@ def make(folder: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
         shutil.copy(ROOT / name, folder / name)
     (folder / "data/adapters").mkdir()
     shutil.copy(ROOT / "data/adapters/.gitignore", folder / "data/adapters/.gitignore")
-    for seed, family in enumerate(FAMILIES):
-        tiny_model(family, seed=seed).save_pretrained(folder / "tiny" / family)
-        tokenizer.save_pretrained(folder / "tiny" / family)
-    pairs = {
-        family: {
-            "teacher": {"kind": "local", "path": f"tiny/{family}"},
-            "student": {"kind": "pruned", "of": "teacher", "layers": [0, 1]},
-        }
-        for family in FAMILIES
-    }
+    models = {family: tiny_model(family, seed=seed) for seed, family in enumerate(CUT + APART)}
+    pairs = {family: {"teacher": _local(family), "student": PRUNED} for family in models}
+    for family in APART:
+        student = tiny_model(family, layers=2, width=48)
+        student.resize_token_embeddings(504)
+        models[f"{family}-student"] = student
+        pairs[family]["student"] = _local(f"{family}-student")
+    for name, model in models.items():
+        model.save_pretrained(folder / "tiny" / name)
+        tokenizer.save_pretrained(folder / "tiny" / name)
     phases = yaml.safe_load((folder / "params.yaml").read_text())["distill"]["phases"]
     two = {"phase-1": phases["phase-1"], "phase-3": {**phases["phase-3"], "init_from": "phase-1"}}
     change(folder / "params.yaml", **SMALL, **{"pairs": pairs, "distill.phases": two})
@@ -63,6 +66,10 @@ def make(folder: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "small")
     return folder
+
+
+def _local(name: str) -> dict[str, Any]:
+    return {"kind": "local", "path": f"tiny/{name}"}
 
 
 def change(file: Path, **values: Any) -> None:

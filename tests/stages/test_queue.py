@@ -1,4 +1,4 @@
-"""A queue of experiments over the paper's three families and two ranks, then what compares them."""
+"""A queue of experiments over families of models and two ranks, then what compares them."""
 
 import json
 import os
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., str]
 """Runs a command in the project, which must succeed; returns its stdout."""
-PAIRS = ("opt", "gpt2")
+PAIRS = ("opt", "gpt2", "qwen3", "gemma3")
+TWO = ("opt", "qwen3")
 SECONDS = 600  # a machine that does other work may take long
 RANKS = {"rank-1": 4, "rank-2": 8}
 """As DVC names the experiments of a list of values."""
@@ -52,7 +53,9 @@ def run(project: Path, warm: Path) -> Iterator[Run]:
     ranks = ",".join(map(str, RANKS.values()))
     run("dvc", "exp", "run", "--queue", "--name", "rank", "-S", f"adapter.r={ranks}")
     try:
-        run("dvc", "queue", "start", "--jobs", "2")
+        start = ("dvc", "queue", "start", "--jobs", "2")
+        # A pipe to it would stay open until the last worker has left, which may take long.
+        subprocess.run(start, cwd=project, env=environment, stdout=subprocess.DEVNULL, check=True)
         _wait(run)
         yield run
     finally:
@@ -105,15 +108,15 @@ def test_all_of_the_queue_are_shown_with_their_parameters_and_metrics(
 def test_a_rank_takes_over_what_the_teacher_has_said(experiments: dict[str, Any]) -> None:
     said = {name: found["outs"]["data/signals"]["hash"] for name, found in experiments.items()}
     assert said["rank-1"] == said["rank-2"] == said["main"]
-    assert len({said[name] for name in ("main", *PAIRS)}) == 3
+    assert len({said[name] for name in ("main", *PAIRS)}) == 1 + len(PAIRS)
 
 
 def test_the_metrics_of_two_pairs_line_up(run: Run, experiments: dict[str, Any]) -> None:
-    told = json.loads(run("dvc", "metrics", "diff", *PAIRS, "--all", "--json"))
+    told = json.loads(run("dvc", "metrics", "diff", *TWO, "--all", "--json"))
     figures = told["metrics/evaluate.json"]
-    assert (figures["pair"]["old"], figures["pair"]["new"]) == PAIRS
+    assert (figures["pair"]["old"], figures["pair"]["new"]) == TWO
     for key in ("student.accuracy", "teacher.macro_f1", "gap.student_minus_teacher.low"):
-        found = (_metric(experiments[pair], "evaluate", *key.split(".")) for pair in PAIRS)
+        found = (_metric(experiments[pair], "evaluate", *key.split(".")) for pair in TWO)
         assert (figures[key]["old"], figures[key]["new"]) == tuple(found)
 
 
@@ -127,9 +130,9 @@ def test_every_picture_of_the_dag_shows_both_pairs(run: Run, project: Path) -> N
         for name in plot
         for phase in phases
     }
-    shown = json.loads(run("dvc", "plots", "diff", *PAIRS, "--json"))["data"]
+    shown = json.loads(run("dvc", "plots", "diff", *TWO, "--json"))["data"]
     assert set(shown) == declared
     for [picture] in shown.values():
-        assert picture["revisions"] == list(PAIRS)
+        assert picture["revisions"] == list(TWO)
         rows = picture["content"]["data"]["values"]
-        assert {row["rev"] for row in rows} == set(PAIRS)
+        assert {row["rev"] for row in rows} == set(TWO)
