@@ -49,6 +49,7 @@ from benchmarks.repeated import over_articles
 TASK = "bbc-topics"
 READOUT = "readout"
 KINDS = get_args(Adapter.model_fields["kind"].annotation)
+EVERYWHERE = ("full", "prompt", "prefix")
 RATES = {
     "ia3": 3e-3,  # Liu et al. 2022, section 3.3
     "bitfit": 1e-3,  # of those that Ben Zaken et al. 2022 tried the middle
@@ -96,7 +97,7 @@ def _one(kind: str, seeds: int, articles: int) -> dict[str, Any]:
             try:
                 costs = _taught(kind, seeded, lessons, folder)
             except InputError as error:
-                return {"refused": str(error)}
+                return {"refused": str(error), "seed": seeded.seed}
             row = row or costs
             found = taught_probabilities(seeded, folder, gold["text"].to_list())
         right.append(found.argmax(axis=1) == labels)
@@ -130,11 +131,13 @@ def _settings(kind: str) -> Params:
     settings = params.load()
     if kind == READOUT:
         return settings
-    frozen = 0.0 if kind == "full" else settings.adapter.frozen_share
-    adapter = settings.adapter.model_copy(update={"kind": kind, "frozen_share": frozen})
-    rate = RATES.get(kind, settings.optimizer.learning_rate)
-    optimizer = settings.optimizer.model_copy(update={"learning_rate": rate})
-    return settings.model_copy(update={"adapter": adapter, "optimizer": optimizer})
+    values = settings.model_dump()
+    values["adapter"]["kind"] = kind
+    if kind in EVERYWHERE:
+        values["adapter"]["frozen_share"] = 0.0
+    if kind in RATES:
+        values["optimizer"]["learning_rate"] = RATES[kind]
+    return Params.model_validate(values)
 
 
 if __name__ == "__main__":

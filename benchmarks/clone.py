@@ -17,6 +17,8 @@ from akd.io import read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+METHOD = ("akd", "benchmarks/methods.py", "benchmarks/phases.py")
+"""What decides what a method learns, beside parameters and lessons."""
 
 
 @contextmanager
@@ -71,13 +73,13 @@ def last_result(name: str) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Return the last commit that changed akd/, with a plus where akd/ differs from it."""
+    """Return the last commit that changed the method, with a plus where it differs from that."""
 
     def git(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
 
-    differs = git("diff", "--quiet", "HEAD", "--", "akd").returncode
-    return git("log", "-1", "--format=%h", "--", "akd").stdout.strip() + "+" * differs
+    differs = git("diff", "--quiet", "HEAD", "--", *METHOD).returncode
+    return git("log", "-1", "--format=%h", "--", *METHOD).stdout.strip() + "+" * differs
 
 
 def machine() -> dict[str, Any]:

@@ -3,17 +3,19 @@
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
 of other regimes and methods in the result file; `akd_minus` holds the difference of akd from each,
 article by article, teacher and TF-IDF among them. `right` says of each run which gold articles it
-got right (bits, in hexadecimal), so that methods that ran on other days on the same lessons and
-gold can be compared so, too; `commit` says of which version of the project each is.
+got right (bits, in hexadecimal), so that methods that ran on other days can be compared so, too;
+what was of another version, or of other parameters, lessons or gold, is left out. Ablations take
+the runs of `akd` over from distill.json, where they can.
 
 Every method sees as many documents, and those of others know nothing of the phases of akd, its
-sharpened or shared targets, and DDK; all are read by its pooled readout, and all but `kd` have its
-rate. `readout` is that readout in closed form on the student as it is, where every method begins:
-what training adds is the difference. `kd` trains all weights on hard labels and a divergence (half
-each), `hard` is akd on the teacher's labels without its doubts, `cpt` next tokens alone and then
-the closed-form readout; `ted` learns the teacher's distribution and its task-filtered states, which
-must be stored (`dvc exp run -S 'label.states=[0.53,0.93]'`); `minillm` learns from what it writes
-itself, weighed by the teacher, which is loaded, and then the closed-form readout.
+sharpened or shared targets, and DDK; all are read by its pooled readout, and begin with it fitted
+to what they learn. `readout` is that readout in closed form on the student as it is, where akd
+begins: what training adds is the difference. `kd` trains all weights on hard labels and a
+divergence (half each), `hard` is akd on the teacher's labels without its doubts. The others train
+adapters at the rate of the paper: `cpt` next tokens alone and then the closed-form readout; `ted`
+the teacher's distribution and its task-filtered states, which must be stored (`dvc exp run -S
+'label.states=[0.53,0.93]'`); `minillm` what it writes itself, weighed by the teacher, which is
+loaded, and then the closed-form readout.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations
@@ -23,6 +25,7 @@ Speed and memory of a step come from step.json (`python -m benchmarks.step`), wh
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +61,10 @@ REGIMES = {
     ("bbc-topics", "batch", False): "topics_zero_shot",
 }
 STEP = ("step_ratio_live_teacher", "memory_ratio_live_teacher", "step_ratio_trl")
-DRAWS = {"uniform", "proportional", "ddk"}
+DRAWS = {"uniform", "proportional"}
+SEEDLESS = ("teacher", "tfidf")
+DECIDES = {"seed", "pairs", "pair", "adapter", "quantization", "optimizer", "distill"}
+"""Sections of params.yaml that decide what a student learns from its lessons."""
 
 
 def main(
@@ -72,77 +78,90 @@ def main(
     gold, labels = gold_of(settings)
     chosen = _chosen(ABLATIONS if ablations else METHODS, only, articles)
     lessons = {
-        name: _lessons(name, _changed(settings, change, settings.seed), articles)
+        name: _lessons(name, _changed(settings, change, 0), articles)
         for name, change in chosen.items()
     }
     command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
     command += f" --only {only}" * bool(only) + " --ablations" * ablations
     name = "ablations" if ablations else "distill"
-    asked_with = settings.prompt.calibration.kind, settings.prompt.shots > 0
-    regime = REGIMES.get((settings.task, *asked_with), settings.task)
     result = {**_regimes(name), **measured("step", STEP)}
-    found, right = _before(result.get(regime, {}), _same(settings.task, gold, _read(articles)))
-    result[regime] = found
-    contestants = _contestants(settings.task, gold["id"].to_list(), labels)
-    found |= {model: over_articles(rows, settings) for model, rows in contestants.items()}
-    right |= contestants
-    asked = gold["text"].to_list()
+    found, right = _begun(result, settings, gold, _read(articles))
+    if ablations:
+        known, of_methods = _begun(_regimes("distill"), settings, gold, _read(articles))
+        if len(of_methods.get("akd", ())) >= seeds:
+            found["akd"], right["akd"] = known["akd"], of_methods["akd"]
+            chosen.pop("akd", None)
+    right |= _contestants(settings.task, gold["id"].to_list(), labels)
+    found |= {model: over_articles(right[model], settings) for model in SEEDLESS}
     for method, change in chosen.items():
-        teach = untaught if method == "readout" else run_phases
-        runs = [_changed(settings, change, settings.seed + number) for number in range(seeds)]
-        right[method] = np.stack(
-            [_right(teach, run, lessons[method], asked, labels) for run in runs]
-        )
-        found[method] = {
-            **over_articles(right[method], settings),
-            "commit": commit(),
-            "right": [np.packbits(run.astype(bool)).tobytes().hex() for run in right[method]],
-        }
-        found["akd_minus"] = _differences(right, settings)
+        teach = partial(_right, untaught if method == "readout" else run_phases)
+        runs = [_changed(settings, change, number) for number in range(seeds)]
+        right[method] = np.stack([teach(run, lessons[method], gold, labels) for run in runs])
+        found[method] = {**over_articles(right[method], settings), "right": _packed(right[method])}
+        found["akd_minus"] = _differences(right, "akd", settings)
+        if ablations:
+            found["random_order_minus"] = _differences(right, "random_order", settings)
         write_result(name, command, result)
 
 
-def _same(task: str, gold: pl.DataFrame, lessons: pl.DataFrame) -> dict[str, Any]:
-    """Return what figures must agree in to be compared: gold and lessons, in their order."""
-    seen = lessons.select("id", "text", "probabilities").write_json()
-    return {
-        "task": task,
+def _begun(
+    result: dict[str, Any], settings: Params, gold: pl.DataFrame, lessons: pl.DataFrame
+) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return the result's part of this regime, and what its methods got right (runs, n).
+
+    Runs of another version, of other parameters, or on other lessons or gold are left out.
+    """
+    asked_with = settings.prompt.calibration.kind, settings.prompt.shots > 0
+    regime = REGIMES.get((settings.task, *asked_with), settings.task)
+    seen = lessons.select("id", "text", "domain", "language", "log_probabilities", "probabilities")
+    version = commit()
+    same = {
+        "task": settings.task,
         "n": gold.height,
         "articles": lessons.height,
-        "fingerprint": fingerprint({"gold": gold.select("id", "label").write_json(), "seen": seen}),
+        "commit": version,
+        "fingerprint": fingerprint(
+            {
+                "gold": gold.select("id", "label").write_json(),
+                "lessons": seen.write_json(),
+                "parameters": settings.model_dump(mode="json", include=DECIDES),
+                "tokens": settings.label.article_tokens,
+            }
+        ),
     }
-
-
-def _before(
-    found: dict[str, Any], same: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return what earlier runs found that can be compared, and what they got right (runs, n)."""
-    if any(found.get(key) != value for key, value in same.items()):
-        return dict(same), {}
+    found = result.get(regime, {})
+    if any(found.get(key) != value for key, value in same.items()) or "+" in version:
+        result[regime] = same
+        return result[regime], {}
     runs = {
         name: of["right"] for name, of in found.items() if isinstance(of, dict) and "right" in of
     }
-    bits = {
-        name: [np.unpackbits(np.frombuffer(bytes.fromhex(run), np.uint8)) for run in some]
-        for name, some in runs.items()
-    }
-    return found, {
-        name: np.stack(some)[:, : same["n"]].astype(float) for name, some in bits.items()
-    }
+    return found, {name: _unpacked(some, gold.height) for name, some in runs.items()}
 
 
-def _differences(right: dict[str, Floats], settings: Params) -> dict[str, Any]:
-    """Return how much more often akd is right than each other; nothing before it has run.
+def _packed(right: Floats) -> list[str]:
+    return [np.packbits(run.astype(bool)).tobytes().hex() for run in right]
 
-    Runs of one seed are compared with each other: the first of both, where one has more.
+
+def _unpacked(runs: list[str], count: int) -> Floats:
+    bits = [np.unpackbits(np.frombuffer(bytes.fromhex(run), np.uint8))[:count] for run in runs]
+    return np.stack(bits).astype(float)
+
+
+def _differences(right: dict[str, Floats], one: str, settings: Params) -> dict[str, Any]:
+    """Return how much more often one is right than each other; nothing before it has run.
+
+    Runs of one seed are compared with each other, the first ones of both where one has more;
+    teacher and TF-IDF have no seed.
     """
     found = {}
-    for other in right.keys() - {"akd"} if "akd" in right else ():
-        runs = len(right["akd"])
-        if len(right[other]) > 1:
-            runs = min(runs, len(right[other]))
-        found[other] = over_articles(right["akd"][:runs] - right[other][:runs], settings)
-    return dict(sorted(found.items()))
+    for other in sorted(right.keys() - {one}) if one in right else ():
+        mine, others = right[one], right[other]
+        if other not in SEEDLESS:
+            runs = min(len(mine), len(others))
+            mine, others = mine[:runs], others[:runs]
+        found[other] = over_articles(mine - others, settings)
+    return found
 
 
 def _read(articles: int) -> pl.DataFrame:
@@ -150,11 +169,17 @@ def _read(articles: int) -> pl.DataFrame:
 
 
 def _chosen(known: dict[str, Change], only: str, articles: int) -> dict[str, Change]:
-    """Return what is to be compared; where there is one domain, all draw from it alike."""
-    table = _read(articles)
-    names = only.split(",") if only else known
-    drawn = set() if table["domain"].n_unique() > 1 else DRAWS
-    return {name: known[name] for name in names if name not in drawn}
+    """Return what is to be compared; where there is one domain, all draw from it alike.
+
+    Raises:
+        InputError: if a name is none of them.
+    """
+    alike = DRAWS if _read(articles)["domain"].n_unique() == 1 else set()
+    possible = {name: change for name, change in known.items() if name not in alike}
+    names = only.split(",") if only else list(possible)
+    if strange := [name for name in names if name not in possible]:
+        raise InputError(f"{', '.join(strange)}: possible here are {', '.join(possible)}")
+    return {name: possible[name] for name in names}
 
 
 def _regimes(name: str) -> dict[str, Any]:
@@ -173,7 +198,7 @@ def _contestants(task: str, ids: list[str], labels: Ints) -> dict[str, Floats]:
     names = load_task(DATA / "tasks" / task / "task.yaml").label_names
     said = read_table(DATA / "predictions", PREDICTION)
     gold, found = pl.DataFrame({"id": ids, "is": [names[label] for label in labels]}), {}
-    for model in ("teacher", "tfidf"):
+    for model in SEEDLESS:
         of_model = said.filter(pl.col("model") == model)
         rows = gold.join(of_model, on="id", how="left", maintain_order="left")
         if rows["label"].null_count():
@@ -182,11 +207,11 @@ def _contestants(task: str, ids: list[str], labels: Ints) -> dict[str, Floats]:
     return found
 
 
-def _changed(settings: Params, change: Change, seed: int) -> Params:
+def _changed(settings: Params, change: Change, number: int) -> Params:
     values = settings.model_dump()
     change(values)
     try:
-        return Params.model_validate({**values, "seed": seed})
+        return Params.model_validate({**values, "seed": settings.seed + number})
     except ValidationError as error:
         told = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InputError(f"{told}; or name the methods that are possible with --only") from None
@@ -207,13 +232,13 @@ def _right(
     teach: Callable[[Params, Lessons, Path], Any],
     settings: Params,
     lessons: Lessons,
-    texts: list[str],
+    gold: pl.DataFrame,
     labels: Ints,
 ) -> Floats:
     """Teach a student; return 1 for each gold text that it gets right, else 0 (n,)."""
     with tempfile.TemporaryDirectory() as scratch:
         teach(settings, lessons, Path(scratch))
-        found = taught_probabilities(settings, Path(scratch), texts)
+        found = taught_probabilities(settings, Path(scratch), gold["text"].to_list())
     return np.asarray(found.argmax(axis=1) == labels, np.float64)
 
 

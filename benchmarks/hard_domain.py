@@ -24,10 +24,16 @@ from akd.distill.lessons import Lessons, read_lessons
 from akd.evaluate.metrics import Ints
 from akd.params import Params
 from benchmarks.clone import commit, write_result
-from benchmarks.phases import DATA, check_signals, gold_of, run_phases, taught_probabilities
+from benchmarks.phases import (
+    DATA,
+    PAPER_RATE,
+    check_signals,
+    gold_of,
+    run_phases,
+    taught_probabilities,
+)
 from benchmarks.repeated import over_runs
 
-RATE = 2e-4  # of the paper
 SHARE = 5  # one article of so many is in the cipher
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SHIFTED = _LETTERS[13:] + _LETTERS[:13]
@@ -85,7 +91,7 @@ def _settings(settings: Params, kind: str, seed: int) -> Params:
     phase = {**values["distill"]["phases"][final], "init_from": "student", "articles": [0.0, 1.0]}
     values["distill"].update(phases={final: phase}, own_share=0.0)
     values["distill"]["sampling"].update(kind=kind, by="domain", every=8)
-    values["optimizer"]["learning_rate"] = RATE
+    values["optimizer"]["learning_rate"] = PAPER_RATE
     return Params.model_validate({**values, "seed": seed})
 
 

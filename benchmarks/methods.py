@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.special import softmax
 
-from benchmarks.phases import FULL_RATE
+from benchmarks.phases import FULL_RATE, PAPER_RATE
 
 Change = Callable[[dict[str, Any]], None]
 """Changes settings, as plain values, in place."""
@@ -33,11 +33,16 @@ def _one_phase(settings: dict[str, Any]) -> None:
     distill["phases"] = {distill["final"]: last}
 
 
+def _paper_rate(settings: dict[str, Any]) -> None:
+    settings["optimizer"]["learning_rate"] = PAPER_RATE
+
+
 def _plain(settings: dict[str, Any]) -> None:
     """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
     _one_phase(settings)
+    _paper_rate(settings)
     settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
-    settings["distill"]["sampling"].update(kind="proportional", validation=0)
+    settings["distill"]["sampling"]["kind"] = "proportional"
 
 
 def _kd(settings: dict[str, Any]) -> None:
@@ -64,14 +69,18 @@ def _minillm(settings: dict[str, Any]) -> None:
     _losses(minillm=1.0)(settings)
 
 
-def _in_thirds(difficulty: str) -> Change:
-    """Let each phase learn from another third of the articles: all learn from the same ones."""
+def _in_parts(difficulty: str) -> Change:
+    """Let each phase learn the classes of another part of the articles, so that none is left out.
+
+    The difficulty must not depend on the student, which would divide them anew in each phase.
+    """
 
     def change(settings: dict[str, Any]) -> None:
         settings["distill"]["difficulty"] = difficulty
         phases = settings["distill"]["phases"].values()
         for number, phase in enumerate(phases):
-            phase["articles"] = [number / len(phases), (number + 1) / len(phases)]
+            shares = [number / len(phases), (number + 1) / len(phases)]
+            phase.update(targets="classes", articles=shares)
 
     return change
 
@@ -100,12 +109,12 @@ METHODS: dict[str, Change] = {
 ABLATIONS: dict[str, Change] = {
     "akd": _nothing,  # which the others are compared with
     "random_articles": _distill(difficulty="random"),  # as many, but not the easy ones
-    "easy_first": _in_thirds("student_loss"),  # every article once, in either order
-    "random_order": _in_thirds("random"),
+    "easy_first": _in_parts("entropy"),  # every article once, in either order
+    "random_order": _in_parts("random"),
     "one_phase": _one_phase,
+    "paper_rate": _paper_rate,
     "uniform": _sampling("uniform"),
     "proportional": _sampling("proportional"),
-    "ddk": _sampling("ddk"),
     "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),
     "same_prompt": _distill(student_prompt="same"),
     "uncalibrated": _nothing,

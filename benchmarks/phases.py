@@ -27,6 +27,7 @@ from akd.teacher.folder import read_manifest
 DATA = Path("data")
 STUDENT = DATA / "models" / "student"
 TEACHER = DATA / "models" / "teacher"
+PAPER_RATE = 2e-4  # of adapters (Saxena et al. 2025)
 FULL_RATE = 2e-5  # of full fine-tuning: at the rate of an adapter all weights forget much
 
 

@@ -38,9 +38,9 @@ def over_runs(rows: NDArray[np.float64], settings: Params) -> dict[str, Any]:
     runs = rows.mean(axis=1)
     found: dict[str, Any] = {"mean": round(float(runs.mean()), 4)}
     if len(runs) > 1:
-        error = float(sem(runs))
-        ends = t.interval(settings.evaluate.confidence, len(runs) - 1, runs.mean(), error)
+        reach = t.ppf((1 + settings.evaluate.confidence) / 2, len(runs) - 1) * sem(runs)
         found |= {
-            name: round(float(end), 4) for name, end in zip(("low", "high"), ends, strict=True)
+            "low": round(float(runs.mean() - reach), 4),
+            "high": round(float(runs.mean() + reach), 4),
         }
     return {**found, "runs": [round(float(run), 4) for run in runs]}

@@ -186,7 +186,7 @@ def _work(settings: params.Params, dtype: DType) -> Work:
         article_tokens=settings.label.article_tokens,
         labels=len(load_task(Path("data/tasks") / settings.task / "task.yaml").labels),
         read_states=len(read),
-        kept_states=len(settings.label.states),
+        kept_states=len(set(settings.label.states)),
         teacher_quantised=isinstance(engine, TransformersEngine) and engine.quantization == "nf4",
         teacher_batch=settings.label.batch_size,
         student_batch=settings.optimizer.batch_size,

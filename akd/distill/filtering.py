@@ -74,6 +74,7 @@ def stage_one(
     pupil: Pupil,
     blocks: TeacherBlocks,
     targets: torch.Tensor,
+    rows: torch.Tensor,
     spec: TedParams,
     *,
     temperature: float,
@@ -86,10 +87,11 @@ def stage_one(
         pupil: before the phase.
         blocks: what is stored of the teacher.
         targets: distribution of the teacher, the task of the phase (n, targets).
+        rows: of the articles that are learnt from.
     """
     layers = matched_layers(blocks, pupil.depth())
     student, teacher = (
-        _learnt(states, targets, spec, temperature, batch_size, seed)
+        _learnt(states[rows], targets[rows], spec, temperature, batch_size, seed)
         for states in (pupil.block_means(layers), blocks.means)
     )
     with torch.no_grad():

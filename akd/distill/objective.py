@@ -34,7 +34,7 @@ ClassLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From class logits (batch, labels) and the teacher's distribution or answers to a scalar."""
 
 StatePairs = Callable[[], tuple[torch.Tensor, torch.Tensor]]
-"""Gives states of the student before the phase, and those of the teacher, of all articles."""
+"""Gives states of the student before the phase, and of the teacher, where these may be learnt."""
 
 
 def objective(

@@ -140,7 +140,8 @@ def members(domains: Sequence[str], rows: Ints) -> tuple[list[str], list[Ints]]:
 def hold_out(domains: Sequence[str], validation: int, seed: int) -> dict[str, Ints]:
     """Return rows of each domain that no phase learns from: DDK measures the student on them.
 
-    They are the same in every phase, and for every way to draw, so that these can be compared.
+    They are the same in every phase, and for every way to draw, so that these can be compared; easy
+    and hard ones, whatever a phase teaches: DDK asks how much of the domain is still to be learnt.
 
     Args:
         domains: of all articles, by row.

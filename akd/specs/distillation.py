@@ -68,7 +68,7 @@ class RationaleParams(Frozen):
 class TedParams(Frozen):
     """Loss `ted`: the width of a filtered state, and how stage I learns the filters.
 
-    `epochs` goes over all articles, at a constant `learning_rate`, before the phase trains.
+    `epochs` goes over all that may be learnt, at a constant `learning_rate`, before the phase.
     """
 
     filtered: Positive

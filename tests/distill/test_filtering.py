@@ -125,6 +125,7 @@ def _filtered(
         pupil,
         blocks_of(),
         torch.eye(3)[TRUTH],
+        torch.arange(8),
         settings_of().losses.ted,
         temperature=1.0,
         batch_size=4,
