@@ -17,7 +17,7 @@ from akd.io import read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-METHOD = ("akd", "benchmarks/methods.py", "benchmarks/phases.py")
+METHOD = ("akd/distill", "akd/models", "benchmarks/methods.py", "benchmarks/phases.py")
 """What decides what a method learns, beside parameters and lessons."""
 
 

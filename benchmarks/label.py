@@ -144,7 +144,8 @@ def _store(prompt: Prompt, settings: Params, texts: Sequence[str], task: Task) -
         scores = score_all(timed, texts, store, settings.label.shard_articles)
         whole = time.perf_counter() - start
         ids = [f"{number:016x}" for number in range(len(texts))]
-        flat = Calibrator(np.zeros(len(task.labels)), 1.0, [], 1.0)
+        zeros = np.zeros(len(task.labels))
+        flat = Calibrator(zeros, 1.0, [], 1.0, zeros)
         frame, hidden = signals(ids, scores, flat, task.label_names)
         folder = Path(scratch) / "signals"
         write_signals(

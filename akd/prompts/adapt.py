@@ -1,7 +1,7 @@
 """Adapt: from the seeds of a task to the prompt and calibration that suit this teacher."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -124,8 +124,8 @@ def adapt(
         seed: of the search.
 
     Raises:
-        InputError: if the calibration needs shots and there are none, no label words fit, or the
-            pinned prompt does not suit the task.
+        InputError: if the calibration needs shots and there are none or has shares of other
+            labels, no label words fit, or the pinned prompt does not suit the task.
     """
     calibration, labels = settings.calibration, len(task.labels)
     if calibration.reads_states and not shots:
@@ -133,6 +133,7 @@ def adapt(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
         )
+    share = calibrations.expected(calibration, task.label_names)
     seeds = _fitting(task.prompt, teacher.tells_apart)
     layers = teacher.layers_of(calibration)
     material = material_of(settings, shots, unlabelled)
@@ -156,7 +157,8 @@ def adapt(
         random_seed=seed,
     )
     best = winner(nodes) if pin is None else nodes[-1]
-    calibrator = _calibrated(best.prompt, teacher, calibration, shots, unlabelled, layers)
+    fitted = _calibrated(best.prompt, teacher, calibration, shots, unlabelled, layers)
+    calibrator = replace(fitted, share=share)
     adapted = AdaptedPrompt(best.prompt, calibrator, layers, task.label_names, pin is not None)
     return Adaptation(adapted, nodes, best)
 

@@ -3,7 +3,10 @@
 Every kind is one formula over the scores of a text x, with probes that may be none at all:
 
     log p(c|x)  ~  w (log p_prompt(c|x) - log prior(c))  +  sum over probes v log p_probe(c|x) / T
+                   +  log share(c)
 
+All kinds but `none` push towards classes of one size, and class-balanced probes do, too: where a
+person knows better, `share` says how many of the articles are of each class; else it is flat.
 `none` has w = 1, a flat prior and no probe. The prior of `batch` (batch calibration, Zhou et al.
 2023) is the mean of p_prompt over unlabelled articles, that of `contextual` (Zhao et al. 2021) over
 texts without content, that of `pmi_dc` (Holtzman et al. 2021) what the prompt says of no text at
@@ -66,13 +69,14 @@ class Calibrator:
     prompt_weight: float
     probes: Sequence[Probe]
     temperature: float
+    share: Array  # log of the expected share of each class, up to a constant (labels,)
 
     def probabilities(self, scores: Scores) -> Array:
         """Return the calibrated class probabilities (n, labels)."""
         logits = self.prompt_weight * (class_log_probabilities(scores) - self.prior)
         for probe in self.probes:
             logits = logits + probe.weight * probe.log_probabilities(scores) / self.temperature
-        return np.asarray(softmax(logits, axis=1))
+        return np.asarray(softmax(logits + self.share, axis=1))
 
 
 def class_log_probabilities(scores: Scores) -> Array:
@@ -102,9 +106,9 @@ def fit(spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[i
     flat = np.zeros(unlabelled.log_probabilities.shape[1])
     match spec.kind:
         case "none":
-            return Calibrator(flat, 1.0, [], 1.0)
+            return Calibrator(flat, 1.0, [], 1.0, flat)
         case "batch" | "contextual" | "pmi_dc":
-            return Calibrator(batch_prior(unlabelled), 1.0, [], 1.0)
+            return Calibrator(batch_prior(unlabelled), 1.0, [], 1.0, flat)
         case "shots_probe":
             return _with_probes(spec, [0.0], False, unlabelled, shots, labels)
         case "auto":
@@ -148,7 +152,23 @@ def _with_probes(
         for share in [sum(s for s, (_, c) in zip(shares, candidates, strict=True) if c == strength)]
         for block in blocks
     ]
-    return Calibrator(prior, prompt_weight, probes, settings.temperature)
+    return Calibrator(prior, prompt_weight, probes, settings.temperature, np.zeros(classes))
+
+
+def expected(spec: Calibration, labels: Sequence[str]) -> Array:
+    """Return the log of the expected share of each label (labels,); zeros where none is named.
+
+    Raises:
+        InputError: if the shares are of other labels.
+    """
+    if not spec.shares:
+        return np.zeros(len(labels))
+    if spec.shares.keys() != set(labels):
+        raise InputError(
+            f"prompt.calibration.shares names {', '.join(spec.shares)}, and the labels of the task "
+            f"are {', '.join(labels)}: name these, or none"
+        )
+    return np.log([spec.shares[label] for label in labels])
 
 
 def _shares(told: Sequence[Array]) -> list[float]:

@@ -48,7 +48,7 @@ def save(adapted: AdaptedPrompt, folder: Path) -> None:
                 "probe_weights": [probe.weight for probe in calibrator.probes],
             },
         )
-        tensors = {"prior": torch.from_numpy(calibrator.prior)}
+        tensors = {name: torch.from_numpy(getattr(calibrator, name)) for name in ("prior", "share")}
         for number, probe in enumerate(calibrator.probes):
             for name in ("center", "scale", "coefficients", "intercepts"):
                 tensors[f"probe{number}.{name}"] = torch.from_numpy(getattr(probe, name))
@@ -77,6 +77,8 @@ def load(folder: Path) -> AdaptedPrompt:
         )
         for number, layer in enumerate(raw["probed_layers"])
     ]
-    calibrator = Calibrator(arrays["prior"], raw["prompt_weight"], probes, raw["temperature"])
+    calibrator = Calibrator(
+        arrays["prior"], raw["prompt_weight"], probes, raw["temperature"], arrays["share"]
+    )
     prompt = Prompt.model_validate(raw["prompt"])
     return AdaptedPrompt(prompt, calibrator, raw["layers"], raw["labels"], raw["pinned"])

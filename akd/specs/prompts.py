@@ -1,8 +1,8 @@
 """How the prompt is adapted and its scores calibrated (`prompt` of params.yaml)."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from akd.specs.base import Count, Frozen, NotNegative, Positive, PositiveFloat, Probability, Share
 
@@ -18,10 +18,14 @@ Operator = Literal[
     "article_mark",
 ]
 """What one step of the search may change."""
+_ROUNDING = 0.005  # of shares with two digits
 
 
 class Calibration(Frozen):
-    """From scores to probabilities; `strengths` and `weights` are the candidates of an average."""
+    """From scores to probabilities; `strengths` and `weights` are the candidates of an average.
+
+    `shares`: of each label among the articles, where a person knows them; none means alike.
+    """
 
     kind: Literal["none", "batch", "contextual", "pmi_dc", "shots_probe", "auto"]
     articles: Positive
@@ -29,6 +33,19 @@ class Calibration(Frozen):
     strengths: list[PositiveFloat] = Field(min_length=1)
     weights: list[NotNegative] = Field(min_length=1)
     temperature: PositiveFloat
+    shares: dict[str, Share]
+
+    @model_validator(mode="after")
+    def _shares_are_of_a_whole(self) -> Self:
+        if self.shares and self.kind == "none":
+            raise ValueError(
+                "prompt.calibration.shares needs a calibration, and `kind` is none: choose batch"
+            )
+        if self.shares and abs(sum(self.shares.values()) - 1) > _ROUNDING:
+            raise ValueError(
+                f"prompt.calibration.shares add up to {sum(self.shares.values()):g}, not to 1"
+            )
+        return self
 
     @property
     def reads_states(self) -> bool:

@@ -45,7 +45,9 @@ def project(
         model.save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     labels = load_task(TASK).label_names
-    adapted = AdaptedPrompt(PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0), [1, 4], labels)
+    adapted = AdaptedPrompt(
+        PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), [1, 4], labels
+    )
     store.save(adapted, tmp_path / "prompt")
     rows = [article(f"n{number:03d}", text) for number, text in enumerate(TEXTS)]
     frame = clean_articles(*rows).with_columns(domain_score=0.5, signal_score=0.5)

@@ -1,6 +1,6 @@
 """A teacher whose understanding is known: what the tests of the prompt search ask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -78,7 +78,9 @@ def teacher(oracle: Oracle, tokenizer: PreTrainedTokenizerBase) -> Asked:
     return Asked(oracle, tokenizer, apart, (False, True), 0, 20, 250, None)
 
 
-def settings(kind: str = "batch", **changes: object) -> PromptParams:
+def settings(
+    kind: str = "batch", shares: Mapping[str, float] | None = None, **changes: object
+) -> PromptParams:
     """Return small settings of a search."""
     grid = {"articles": 4, "layers": [0.5], "strengths": [0.1], "weights": [1.0]}
     given = {
@@ -94,6 +96,6 @@ def settings(kind: str = "batch", **changes: object) -> PromptParams:
         "near_copy": 0.9,
         "shown": 5,
         "shown_characters": 20,
-        "calibration": {"kind": kind, "temperature": 1.0, **grid},
+        "calibration": {"kind": kind, "temperature": 1.0, "shares": shares or {}, **grid},
     }
     return PromptParams.model_validate({**given, **changes})

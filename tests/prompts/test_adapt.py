@@ -56,6 +56,17 @@ def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizer
     assert summary["pinned"] is False
 
 
+def test_known_shares_of_the_labels_are_part_of_what_is_adapted(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    shares = {"safe and harmless": 0.999, "risk and warning": 0.001}
+    found = _adapt(tokenizer, settings(shares=shares))
+    classes = found.adapted.calibrator.probabilities(Oracle()(found.adapted.prompt, FREE))
+    assert classes.argmax(1).tolist() == [1, 1, 1, 1]
+    with pytest.raises(InputError, match="names urgent, and the labels of the task are"):
+        _adapt(tokenizer, settings(shares={"urgent": 1.0}))
+
+
 @pytest.mark.parametrize("kind", ["contextual", "pmi_dc"])
 def test_the_adapted_prompt_is_asked_about_texts_without_content(
     kind: str, tokenizer: PreTrainedTokenizerFast

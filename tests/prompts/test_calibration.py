@@ -1,5 +1,6 @@
 """Calibration: what each kind does to scores whose truth is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 
 from akd.errors import InputError
 from akd.prompts import store
-from akd.prompts.calibration import class_log_probabilities, fit, prior_texts, select
+from akd.prompts.calibration import (
+    class_log_probabilities,
+    expected,
+    fit,
+    prior_texts,
+    select,
+)
 from akd.records import Scores
 from akd.specs.prompts import Calibration
 from tests.conftest import PROMPT
@@ -18,6 +25,7 @@ GRID = {
     "strengths": [0.01, 0.1],
     "weights": [0.0, 1.0],
     "temperature": 0.5,
+    "shares": {},
 }
 NONE, BATCH, PROBE, AUTO = (
     Calibration.model_validate({"kind": kind, **GRID})
@@ -49,6 +57,33 @@ def _accuracy(spec: object, *, says: float, knows: float) -> float:
     found = fit(spec, free, shots, SHOTS.tolist()).probabilities(test)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.sum(1), 1.0)
     return float((found.argmax(1) == TRUTH).mean())
+
+
+@pytest.mark.parametrize("kind", ["batch", "shots_probe", "auto"])
+def test_known_shares_weigh_the_labels(kind: str) -> None:
+    """As Bayes says, where without them all labels count alike."""
+    shares = {"a": 0.7, "b": 0.2, "c": 0.1}
+    spec = Calibration.model_validate({"kind": kind, **GRID, "shares": shares})
+    scores = _scores(TRUTH, says=1.0, knows=1.0, seed=1)
+    alike = fit(spec, scores, select(scores, range(18)), SHOTS.tolist())
+    assert expected(spec, ["b", "a", "c"]).tolist() == np.log([0.2, 0.7, 0.1]).tolist()
+    known = replace(alike, share=expected(spec, list(shares)))
+    weighed = alike.probabilities(scores) * list(shares.values())
+    wanted = weighed / weighed.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(known.probabilities(scores), wanted, rtol=1e-9)
+    assert expected(BATCH, ["b", "a", "c"]).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_shares_that_are_none_of_this_task_or_of_no_whole_are_refused() -> None:
+    def spec(kind: str, shares: dict[str, float]) -> Calibration:
+        return Calibration.model_validate({"kind": kind, **GRID, "shares": shares})
+
+    with pytest.raises(InputError, match=r"shares names a, b, and the labels of the task are a, c"):
+        expected(spec("batch", {"a": 0.5, "b": 0.5}), ["a", "c"])
+    with pytest.raises(ValueError, match=r"shares add up to 0.9, not to 1"):
+        spec("batch", {"a": 0.4, "b": 0.5})
+    with pytest.raises(ValueError, match="shares needs a calibration"):
+        spec("none", {"a": 0.5, "b": 0.5})
 
 
 def test_batch_calibration_takes_out_the_bias() -> None:
@@ -120,7 +155,8 @@ def test_two_classes_have_two_rows() -> None:
 
 def test_an_adapted_prompt_comes_back(tmp_path: Path) -> None:
     scores = _scores(TRUTH, says=1.0, knows=4.0, seed=1)
-    calibrator = fit(AUTO, scores, select(scores, range(18)), TRUTH[:18].tolist())
+    fitted = fit(AUTO, scores, select(scores, range(18)), TRUTH[:18].tolist())
+    calibrator = replace(fitted, share=np.log([0.5, 0.3, 0.2]))
     for name in ("one", "two"):
         store.save(
             store.AdaptedPrompt(PROMPT, calibrator, [4, 9], ["x", "y", "z"]), tmp_path / name

@@ -49,7 +49,9 @@ def project(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
     make_wordy(teacher, tokenizer)
     teacher.save_pretrained(tmp_path / "models" / "teacher")
     tokenizer.save_pretrained(tmp_path / "models" / "teacher")
-    adapted = AdaptedPrompt(PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0), [1, 3], LABELS)
+    adapted = AdaptedPrompt(
+        PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), [1, 3], LABELS
+    )
     store.save(adapted, tmp_path / "prompt")
     rows = [article(f"n{n:03}", f"{n} {SENTENCES[n % 5] * (n % 3 + 1)}") for n in range(ARTICLES)]
     scores = {"domain_score": 0.5, "signal_score": 0.5}
@@ -110,7 +112,9 @@ def test_states_and_reasons_lie_beside_the_scores(
     raw = yaml.safe_load((project / "params.yaml").read_text())
     raw["label"]["rationales"]["share"] = 0.5
     (project / "params.yaml").write_text(yaml.safe_dump(raw))
-    adapted = AdaptedPrompt(PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0), read, LABELS)
+    adapted = AdaptedPrompt(
+        PROMPT, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), read, LABELS
+    )
     store.save(adapted, project / "prompt")
     _label(project, "here")
     signals = project / "here" / "signals"

@@ -55,7 +55,7 @@ def _write(
     hidden = np.arange(ROWS * width, dtype=np.float32).reshape(ROWS, width)
     scores = Scores(np.log(p), hidden, np.zeros((ROWS, 0, width), np.float32))
     ids = [f"n{number}" for number in range(ROWS)]
-    frame, states = signals(ids, scores, Calibrator(np.zeros(3), 1.0, [], 1.0), LABELS)
+    frame, states = signals(ids, scores, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), LABELS)
     means = half(np.arange(ROWS * len(layers) * width, dtype=np.float32))
     write_signals(
         folder,

@@ -14,7 +14,7 @@ def test_signals_hold_mass_entropy_margin_and_label() -> None:
     empty = np.zeros((2, 4), np.float32)
     scores = Scores(np.log(p), empty, np.zeros((2, 0, 4), np.float32))
     frame, hidden = signals(
-        ["a", "b"], scores, Calibrator(np.zeros(3), 1.0, [], 1.0), ["x", "y", "z"]
+        ["a", "b"], scores, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), ["x", "y", "z"]
     )
     assert frame.schema == SIGNAL
     assert frame["label"].to_list() == ["x", "z"]

@@ -136,7 +136,10 @@ def test_a_budget_that_runs_out_and_a_larger_one(
     scores = score_all(teacher_at(server.url).score, texts, store, 2)
     assert len(server.bodies) == 8  # half a shard was kept as well: nothing is paid for twice
     frame, hidden = signals(
-        [str(row) for row in range(8)], scores, Calibrator(np.zeros(3), 1.0, [], 1.0), "abc"
+        [str(row) for row in range(8)],
+        scores,
+        Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)),
+        "abc",
     )
     assert frame.height == 8
     assert hidden.shape == (8, 0)

@@ -30,7 +30,7 @@ NAMES = ["risk and warning", "caution and advice", "safe and harmless"]
 SHOWN = PROMPT.model_copy(
     update={"demonstrations": (Demonstration(shot=0, text="Fire.", label=0),), "order": (2, 1, 0)}
 )
-ADAPTED = AdaptedPrompt(SHOWN, Calibrator(np.zeros(3), 1.0, [], 1.0), [1], NAMES)
+ADAPTED = AdaptedPrompt(SHOWN, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), [1], NAMES)
 TASK = load_task(ROOT / "data/tasks/crisis/task.yaml")
 SPEC = RationaleParams(share=1.0, tokens=24, top=4)
 TEXTS = [f"{text} {number}" for number in range(4) for text in SENTENCES]
