@@ -68,15 +68,22 @@ class WheelSource(Frozen):
 class _Table(Frozen):
     """Rows of somebody else: `columns` says which column of theirs holds which field of ours.
 
-    `domain` and `language` apply where no column is named for them. `date_format` (as of strptime)
-    is for dates that are neither ISO 8601 nor those of mails and feeds.
+    `domain` and `language` apply where no column is named for them; a language that nobody knows
+    may be left out. `date_format` (as of strptime) is for dates that are neither ISO 8601 nor those
+    of mails and feeds.
     """
 
     name: str
     columns: dict[Column, str]
-    domain: str
-    language: str
+    domain: str = ""
+    language: str = ""
     date_format: str = ""
+
+    @model_validator(mode="after")
+    def _a_domain_is_known(self) -> Self:
+        if not self.domain and "domain" not in self.columns:
+            raise ValueError("no domain: name one of domains.yaml in `domain`, or a column of them")
+        return self
 
 
 class FilesSource(_Table):

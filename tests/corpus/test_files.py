@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from akd.corpus.sources import files
 from akd.errors import InputError
+from akd.specs.sources import FilesSource
 from tests.corpus.user_files import read_files, rows_of_files, texts_of, write_file
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -50,6 +52,17 @@ def test_each_format_gives_the_same_rows(tmp_path: Path) -> None:
     }
     assert csv[1]["text"] == "two, 好"
     assert csv[1]["domain"] == ""
+
+
+def test_domain_and_language_may_be_columns_alone(tmp_path: Path) -> None:
+    write_file(tmp_path, "a.jsonl", '{"body": "habari", "desk": "world", "lang": "sw"}\n')
+    source = {"kind": "files", "name": "mine", "paths": ["a.jsonl"]}
+    columns = {"text": "body", "domain": "desk"}
+    for named, hint in ((columns, ""), ({**columns, "language_hint": "lang"}, "sw")):
+        found = files.read(FilesSource.model_validate({**source, "columns": named}), tmp_path)
+        assert [(row["domain"], row["language_hint"]) for row in found] == [("world", hint)]
+    with pytest.raises(ValueError, match=r"no domain: name one of domains\.yaml"):
+        FilesSource.model_validate({**source, "columns": {"text": "body"}})
 
 
 @pytest.mark.parametrize("suffix", sorted(COMPRESSORS))
