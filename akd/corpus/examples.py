@@ -1,6 +1,6 @@
 """Annotated examples and their texts: in the example itself, or in the clean articles."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +26,28 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     """
     ids = [example.id for example in examples]
     known = {row["id"]: row for row in _named(clean / "articles", ids).iter_rows(named=True)}
+    _check(examples, known.keys(), clean)
+    rows = []
+    for example in examples:
+        article = known.get(example.id, {"text": "", "domain": "", "language": ""})
+        own = article_text(example.title, example.text, max_characters)
+        text = own if example.text else article["text"]
+        rows.append((example.id, example.label, text, *(article[name] for name in _META)))
+    columns = ["id", "label", "text", *_META]
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def check_texts(examples: Sequence[Example], clean: Path) -> None:
+    """See that each example has a text, before anything is built on the articles.
+
+    Raises:
+        InputError: if an id names no clean article (it says what became of the first such one).
+    """
+    ids = [example.id for example in examples]
+    _check(examples, set(_named(clean / "articles", ids)["id"]), clean)
+
+
+def _check(examples: Sequence[Example], known: Container[str], clean: Path) -> None:
     missing = [e.id for e in examples if not e.text and e.id not in known]
     if missing:
         fate = _named(clean / "rejected", missing[:1])
@@ -35,14 +57,6 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
             f"{len(missing)} of {len(examples)} annotated ids have no article in {clean} (the "
             f"first, {missing[0]}, was {why}): correct the ids, or give such examples a text"
         )
-    rows = []
-    for example in examples:
-        article = known.get(example.id, {"text": "", "domain": "", "language": ""})
-        own = article_text(example.title, example.text, max_characters)
-        text = own if example.text else article["text"]
-        rows.append((example.id, example.label, text, *(article[name] for name in _META)))
-    columns = ["id", "label", "text", *_META]
-    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
 def _named(folder: Path, ids: Sequence[str]) -> pl.DataFrame:

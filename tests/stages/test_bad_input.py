@@ -169,6 +169,18 @@ def test_a_filter_that_keeps_nothing(project: Path, capsys: pytest.CaptureFixtur
     assert "the filter keeps no article" in _filter(capsys)
 
 
+@pytest.mark.parametrize("name", ["shots", "gold"])
+def test_annotated_ids_without_an_article_end_the_run_before_the_teacher_is_asked(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    row = {"id": "n99", "label": "risk and warning"}
+    (project / TASK / f"{name}.jsonl").write_text(json.dumps(row))
+    told = _filter(capsys)
+    assert (
+        "1 of 2 annotated ids have no article in clean (the first, n99, was never fetched" in told
+    )
+
+
 def test_gold_ids_that_no_article_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"id": "n99", "label": "risk and warning"}
     (project / TASK / "gold.jsonl").write_text(json.dumps(row))
