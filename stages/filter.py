@@ -5,7 +5,6 @@ import polars as pl
 from akd import console, params
 from akd.console import PathOption
 from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.examples import check_texts
 from akd.corpus.relevance.filter import Limits, filter_articles
 from akd.corpus.report import by_domain, counts, kept_shares
 from akd.io import write_csv, write_json
@@ -19,13 +18,11 @@ def main(
     """Filter the clean articles into `out`/articles and `out`/rejected."""
     settings = params.load()
     limits, duplicate = settings.filter, settings.clean.duplicates
-    held_out = load_held_out(task, load_task(task / "task.yaml").label_names)
-    check_texts(held_out, clean)  # not an hour later, where they are asked about
     filter_articles(
         clean,
         relevance,
         out,
-        held_out=held_out,
+        held_out=load_held_out(task, load_task(task / "task.yaml").label_names),
         duplicates=NearDuplicateIndex(
             duplicate.permutations, duplicate.shingle, limits.held_out_similarity, settings.seed
         ),

@@ -1,6 +1,6 @@
 """Annotated examples and their texts: in the example itself, or in the clean articles."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -24,9 +24,7 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     Raises:
         InputError: if an id names no clean article (it says what became of the first such one).
     """
-    ids = [example.id for example in examples]
-    known = {row["id"]: row for row in _named(clean / "articles", ids).iter_rows(named=True)}
-    _check(examples, known.keys(), clean)
+    known = {row["id"]: row for row in annotated_articles(examples, clean).iter_rows(named=True)}
     rows = []
     for example in examples:
         article = known.get(example.id, {"text": "", "domain": "", "language": ""})
@@ -37,17 +35,15 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
-def check_texts(examples: Sequence[Example], clean: Path) -> None:
-    """See that each example has a text, before anything is built on the articles.
+def annotated_articles(examples: Sequence[Example], clean: Path) -> pl.DataFrame:
+    """Return the clean articles that examples name (`records.CLEAN`), in the order of their shards.
 
     Raises:
-        InputError: if an id names no clean article (it says what became of the first such one).
+        InputError: if an example has no text, and its id names no clean article (it says what
+            became of the first such one).
     """
-    ids = [example.id for example in examples]
-    _check(examples, set(_named(clean / "articles", ids)["id"]), clean)
-
-
-def _check(examples: Sequence[Example], known: Container[str], clean: Path) -> None:
+    found = _named(clean / "articles", [example.id for example in examples])
+    known = set(found["id"])
     missing = [e.id for e in examples if not e.text and e.id not in known]
     if missing:
         fate = _named(clean / "rejected", missing[:1])
@@ -57,6 +53,7 @@ def _check(examples: Sequence[Example], known: Container[str], clean: Path) -> N
             f"{len(missing)} of {len(examples)} annotated ids have no article in {clean} (the "
             f"first, {missing[0]}, was {why}): correct the ids, or give such examples a text"
         )
+    return found
 
 
 def _named(folder: Path, ids: Sequence[str]) -> pl.DataFrame:

@@ -89,6 +89,36 @@ def test_validation_is_not_learnt_from_and_never_more_than_a_fifth() -> None:
     assert taught_rows(domains, validation=0, seed=1).tolist() == list(range(113))
 
 
+def test_a_domain_too_small_to_spare_any_measures_what_it_learns_from() -> None:
+    spec = SamplingParams.model_validate(
+        {"kind": "ddk", "by": "domain", "every": 2, "smoothing": 0.5, "validation": 8}
+    )
+    domains = ["a"] * 100 + ["c"] * 3
+    asked: list[list[int]] = []
+
+    def losses(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows.tolist())
+        return np.ones(len(rows))
+
+    taught = taught_rows(domains, validation=8, seed=1)
+    plan = schedule(
+        spec,
+        taught,
+        domains,
+        epochs=1,
+        batch_size=4,
+        teacher_losses=losses,
+        student_losses=losses,
+        measurements=[],
+        seed=1,
+    )
+    drawn = set(plan.sampler)
+    held = hold_out(domains, validation=8, seed=1)["a"].tolist()
+    assert not drawn & set(held)
+    assert drawn <= set(taught.tolist())
+    assert {tuple(rows) for rows in asked} == {(*held, 100, 101, 102)}
+
+
 @pytest.mark.parametrize("kind", ["ddk", "uniform", "proportional"])
 def test_every_kind_draws_as_many_rows(kind: str) -> None:
     spec = SamplingParams.model_validate(

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from akd.corpus.duplicates import NearDuplicateIndex
+from akd.corpus.examples import annotated_articles
 from akd.corpus.sampling import balanced_sample
 from akd.corpus.verdicts import write_judged
 from akd.errors import InputError
@@ -50,7 +51,8 @@ def filter_articles(
         duplicates: an empty index with the similarity that counts as a near duplicate here.
 
     Raises:
-        InputError: if nothing is kept, or the relevance is that of other articles.
+        InputError: if an example has no text, nothing is kept, or the relevance is that of other
+            articles.
     """
     shards = list(zip(table_shards(clean / "articles"), table_shards(relevance), strict=True))
     names = _index(held_out, clean, duplicates)
@@ -73,9 +75,7 @@ def filter_articles(
 
 def _index(held_out: Sequence[Example], clean: Path, duplicates: NearDuplicateIndex) -> list[str]:
     """Add the texts of gold and shots to the index; return the id of each, in its order."""
-    ids = [example.id for example in held_out]
-    articles = pl.scan_parquet(clean / "articles").filter(pl.col("id").is_in(ids))
-    inside = articles.select("id", "text").collect().rows()
+    inside = annotated_articles(held_out, clean).select("id", "text").rows()
     names = []
     for name, text in [*inside, *((e.id, e.text) for e in held_out if e.text)]:
         duplicates.add(text)
