@@ -76,18 +76,19 @@ def main(
     """Write the part of this regime into benchmarks/results/distill.json, or ablations.json."""
     settings = params.load()
     gold, labels = gold_of(settings)
-    chosen = _chosen(ABLATIONS if ablations else METHODS, only, articles)
+    table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
+    chosen = _chosen(ABLATIONS if ablations else METHODS, only, table)
     lessons = {
-        name: _lessons(name, _changed(settings, change, 0), articles)
+        name: _lessons(name, _changed(settings, change, 0), table)
         for name, change in chosen.items()
     }
     command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
     command += f" --only {only}" * bool(only) + " --ablations" * ablations
     name = "ablations" if ablations else "distill"
     result = {**_regimes(name), **measured("step", STEP)}
-    found, right = _begun(result, settings, gold, _read(articles))
+    found, right = _begun(result, settings, gold, table)
     if ablations:
-        known, of_methods = _begun(_regimes("distill"), settings, gold, _read(articles))
+        known, of_methods = _begun(_regimes("distill"), settings, gold, table)
         if len(of_methods.get("akd", ())) >= seeds:
             found["akd"], right["akd"] = known["akd"], of_methods["akd"]
             chosen.pop("akd", None)
@@ -164,17 +165,13 @@ def _differences(right: dict[str, Floats], one: str, settings: Params) -> dict[s
     return found
 
 
-def _read(articles: int) -> pl.DataFrame:
-    return read_lessons(DATA / "filtered", DATA / "signals").head(articles)
-
-
-def _chosen(known: dict[str, Change], only: str, articles: int) -> dict[str, Change]:
+def _chosen(known: dict[str, Change], only: str, table: pl.DataFrame) -> dict[str, Change]:
     """Return what is to be compared; where there is one domain, all draw from it alike.
 
     Raises:
         InputError: if a name is none of them.
     """
-    alike = DRAWS if _read(articles)["domain"].n_unique() == 1 else set()
+    alike = DRAWS if table["domain"].n_unique() == 1 else set()
     possible = {name: change for name, change in known.items() if name not in alike}
     names = only.split(",") if only else list(possible)
     if strange := [name for name in names if name not in possible]:
@@ -217,15 +214,15 @@ def _changed(settings: Params, change: Change, number: int) -> Params:
         raise InputError(f"{told}; or name the methods that are possible with --only") from None
 
 
-def _lessons(name: str, settings: Params, articles: int) -> Lessons:
+def _lessons(name: str, settings: Params, table: pl.DataFrame) -> Lessons:
     """Read what the losses of all phases ask for; what is not stored is refused before any run."""
     signals, blocks = DATA / "signals", None
     if any("ted" in phase.losses for phase in settings.distill.phases.values()):
         found = read_teacher_blocks(signals)
-        blocks = found._replace(means=found.means[:articles])
-    table = _read(articles)
+        blocks = found._replace(means=found.means[: table.height])
+    states = read_hidden(signals)[: table.height]
     table = LESSONS[name](table) if name in LESSONS else table
-    return Lessons(table, read_hidden(signals)[:articles], rationales=None, blocks=blocks)
+    return Lessons(table, states, rationales=None, blocks=blocks)
 
 
 def _right(
