@@ -124,7 +124,8 @@ def test_a_budget_that_runs_out_and_a_larger_one(
     used = 6 * length - 1
     limit = {"token_budget": used} if cap == "tokens" else {"cost_budget": used * 0.5e-6}
     small = ledger(**limit)
-    stranger = teacher_at(server.url, api_key="sk-wrong-one")
+    # One at a time, so that none of its requests arrives after the count begins.
+    stranger = teacher_at(server.url, api_key="sk-wrong-one", concurrency=1)
     with pytest.raises(InputError, match="refuses the key"):  # before any answer
         score_all(stranger.score, texts, store, 2)
     server.bodies.clear()
