@@ -8,12 +8,12 @@ import polars as pl
 
 from akd.corpus.examples import with_texts
 from akd.distill.curriculum import goal_of
-from akd.distill.lessons import Lessons, domains
+from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import teacher_for
 from akd.distill.phase import PhaseResult, run_phase, save_student
 from akd.distill.pupil import Pupil
 from akd.distill.recipe import Recipe
-from akd.distill.sampling import taught_rows
+from akd.distill.sampling import split
 from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
 from akd.evaluate.predict import load_student, student_probabilities
@@ -77,8 +77,7 @@ def untaught_pupil(settings: Params, texts: list[str]) -> Pupil:
 def untaught(settings: Params, lessons: Lessons, folder: Path) -> None:
     """Write the student that has learnt nothing but the closed-form readout as the final one."""
     pupil = untaught_pupil(settings, lessons.table["text"].to_list())
-    sampling = settings.distill.sampling
-    rows = taught_rows(domains(lessons.table, sampling.by), sampling.validation, settings.seed)
+    rows = split(lessons.table, settings.distill.sampling, settings.seed).taught
     pupil.fit_reading(goal_of(lessons.table, rows, None, settings.distill.target_temperature))
     save_student(pupil, pupil.reading, folder / settings.distill.final)
 

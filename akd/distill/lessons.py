@@ -1,6 +1,6 @@
 """What a phase is taught: texts joined with the stored signals that its losses ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -96,13 +96,3 @@ def lessons_of(articles: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     """Join texts with signals by id; the signals decide which articles there are."""
     wanted = articles.select("id", "text", "domain", "language")
     return signals.join(wanted, on="id", how="left", maintain_order="left")
-
-
-def domains(table: pl.DataFrame, by: str) -> list[str]:
-    """Return the domain of each article: its own, its language, or both."""
-    columns: Mapping[str, list[str]] = {
-        "domain": ["domain"],
-        "language": ["language"],
-        "domain_and_language": ["domain", "language"],
-    }
-    return table.select(pl.concat_str(columns[by], separator=" / ")).to_series().to_list()

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from akd.distill.curriculum import Floats, Goal, Ints, bucket, difficulty, goal_of
 from akd.distill.data import collator
 from akd.distill.frozen import FrozenCache
-from akd.distill.lessons import Lessons, domains
+from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.preparation import prepare
 from akd.distill.processes import alone
@@ -23,7 +23,7 @@ from akd.distill.progress import Progress
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
 from akd.distill.recipe import Recipe
-from akd.distill.sampling import taught_rows
+from akd.distill.sampling import Split, split
 from akd.distill.schedule import Schedule, schedule
 from akd.distill.trainer import train
 from akd.errors import InputError
@@ -79,11 +79,12 @@ def run_phase(
         InputError: if prompt and article do not fit into the student's context, or the loss is
             no longer finite.
     """
-    pupil, goal = _begun(
-        model, tokenizer, lessons, recipe, reading, coarse_groups, start, checkpoints.parent
-    )
+    parts = split(lessons.table, recipe.settings.sampling, recipe.seed)
+    groups = coarse_groups if recipe.phase.targets == "coarse" else None
+    goal = goal_of(lessons.table, parts.taught, groups, recipe.settings.target_temperature)
+    pupil = _begun(model, tokenizer, lessons, recipe, reading, goal, start, checkpoints.parent)
     progress = Progress()
-    plan = _plan(pupil, lessons.table, recipe, goal, progress)
+    plan = _plan(pupil, lessons.table, recipe, goal, parts, progress)
     if recipe.settings.own_share > 0:
         goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
     reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
@@ -111,11 +112,11 @@ def _begun(
     lessons: Lessons,
     recipe: Recipe,
     reading: Reading,
-    coarse_groups: Sequence[int],
+    goal: Goal,
     start: Path,
     scratch: Path,
-) -> tuple[Pupil, Goal]:
-    """Return the student as it is before the phase, and what it is to learn."""
+) -> Pupil:
+    """Return the student as it is before the phase."""
     before, after = reading.around(tokenizer)
     virtual = recipe.adapter.tokens if recipe.adapter.kind in ("prompt", "prefix") else 0
     check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
@@ -123,13 +124,9 @@ def _begun(
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
     cache = _cache(model, recipe, start, scratch)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list(), cache)
-    groups = coarse_groups if recipe.phase.targets == "coarse" else None
-    sampling = recipe.settings.sampling
-    rows = taught_rows(domains(lessons.table, sampling.by), sampling.validation, recipe.seed)
-    goal = goal_of(lessons.table, rows, groups, recipe.settings.target_temperature)
     if recipe.settings.readout == "pooled":
         pupil.begin_reading(start, goal)
-    return pupil, goal
+    return pupil
 
 
 def _cache(
@@ -159,6 +156,7 @@ def _plan(
     table: pl.DataFrame,
     recipe: Recipe,
     goal: Goal,
+    parts: Split,
     progress: Progress,
 ) -> Schedule:
     """Choose the articles of the phase by their difficulty, and the order by their domains."""
@@ -176,7 +174,7 @@ def _plan(
     return schedule(
         settings.sampling,
         bucket(hardness, table["id"].to_list(), goal.answers, goal.rows, *phase.articles),
-        domains(table, settings.sampling.by),
+        parts,
         epochs=phase.epochs,
         batch_size=recipe.optimizer.batch_size,
         teacher_losses=lambda rows: np.asarray(entropy(goal.targets[rows], axis=1)),

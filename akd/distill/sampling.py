@@ -1,6 +1,6 @@
 """Which article comes next: once an epoch, or by domain, more from where the student lags (DDK)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import softmax
 from torch.utils.data import Sampler
+
+from akd.specs.distillation import SamplingParams
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
@@ -137,30 +139,52 @@ def members(domains: Sequence[str], rows: Ints) -> tuple[list[str], list[Ints]]:
     return names, [rows[found == name] for name in names]
 
 
-def hold_out(domains: Sequence[str], validation: int, seed: int) -> dict[str, Ints]:
-    """Return rows of each domain that no phase learns from: DDK measures the student on them.
+@dataclass(frozen=True)
+class Split:
+    """Articles by domain, parted into what is learnt from and what DDK measures the student on.
+
+    Attributes:
+        domains: of all articles, by row.
+        taught: rows that may be learnt from, rising.
+        held: rows of each domain that no phase learns from, rising.
+    """
+
+    domains: list[str]
+    taught: Ints
+    held: dict[str, Ints]
+
+
+def split(table: pl.DataFrame, spec: SamplingParams, seed: int) -> Split:
+    """Hold `spec.validation` articles of each domain out of all that is learnt.
 
     They are the same in every phase, and for every way to draw, so that these can be compared; easy
     and hard ones, whatever a phase teaches: DDK asks how much of the domain is still to be learnt.
+    Never more than a fifth of a domain is held out: one of fewer than five articles has none to
+    spare, and measures what it learns from.
 
     Args:
-        domains: of all articles, by row.
-        validation: how many are measured at most; never more than a fifth of the domain. A domain
-            of fewer than five articles has none to spare, and measures what it learns from.
+        table: all articles, with `domain` and `language`.
+        spec: by what, and how many.
         seed: of the draw.
     """
-    draw = np.random.default_rng(seed)
+    domains, draw = _domains(table, spec.by), np.random.default_rng(seed)
     names, of = members(domains, np.arange(len(domains)))
-    return {
-        name: np.sort(draw.choice(rows, min(validation, len(rows) // 5), replace=False))
+    held = {
+        name: np.sort(draw.choice(rows, min(spec.validation, len(rows) // 5), replace=False))
         for name, rows in zip(names, of, strict=True)
     }
+    taught = np.setdiff1d(np.arange(len(domains)), np.concatenate(list(held.values())))
+    return Split(domains, taught, held)
 
 
-def taught_rows(domains: Sequence[str], validation: int, seed: int) -> Ints:
-    """Return the rows that may be learnt from, rising: all that `hold_out` leaves."""
-    held = hold_out(domains, validation, seed)
-    return np.setdiff1d(np.arange(len(domains)), np.concatenate(list(held.values())))
+def _domains(table: pl.DataFrame, by: str) -> list[str]:
+    """Return the domain of each article: its own, its language, or both."""
+    columns: Mapping[str, list[str]] = {
+        "domain": ["domain"],
+        "language": ["language"],
+        "domain_and_language": ["domain", "language"],
+    }
+    return table.select(pl.concat_str(columns[by], separator=" / ")).to_series().to_list()
 
 
 def domain_table(

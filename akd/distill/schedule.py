@@ -15,8 +15,8 @@ from akd.distill.sampling import (
     DomainWeights,
     EpochSampler,
     Measurement,
+    Split,
     domain_table,
-    hold_out,
     members,
 )
 from akd.specs.distillation import SamplingParams
@@ -40,7 +40,7 @@ class Schedule:
 def schedule(
     spec: SamplingParams,
     rows: Ints,
-    domains: Sequence[str],
+    parts: Split,
     *,
     epochs: int,
     batch_size: int,
@@ -54,13 +54,13 @@ def schedule(
     All kinds draw the same number of rows, so that they can be compared at equal steps.
 
     Args:
-        rows: of the articles of the phase, rising; none that is held out.
-        domains: of all articles, by row.
+        rows: of the articles of the phase, rising; of those that may be learnt from.
+        parts: tells their domains, and what DDK measures.
         teacher_losses: of the stored signals: the entropy of each.
         student_losses: asks the student as it is at that moment.
         measurements: of before an interruption; takes those to come.
     """
-    names, of = members(domains, rows)
+    names, of = members(parts.domains, rows)
     draws = len(rows) * epochs
     nothing = partial(domain_table, [], np.zeros(0), [], spec.every)
     match spec.kind:
@@ -71,9 +71,8 @@ def schedule(
             sampler = DomainSampler(of, draws, lambda _number: equal, segment=draws, seed=seed)
             return Schedule(len(rows), sampler, nothing)
         case "ddk":
-            held = hold_out(domains, spec.validation, seed)
             measured = [
-                held[name] if len(held[name]) else some
+                parts.held[name] if len(parts.held[name]) else some
                 for name, some in zip(names, of, strict=True)
             ]
             teacher = _perplexities(teacher_losses, measured)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from akd.distill.sampling import hold_out, taught_rows
+from akd.distill.sampling import split
 from akd.specs.distillation import SamplingParams
 from tests.conftest import SENTENCES
 from tests.distill.tiny_phase import blocks_of, lessons, phase_of, run_tiny, settings_of
 
 COUNT = 24
 TEXTS = [f"{number} {SENTENCES[number % 5]}" for number in range(COUNT)]
-DOMAINS = ["odd" if number % 2 else "even" for number in range(COUNT)]
-HELD = np.concatenate(list(hold_out(DOMAINS, validation=2, seed=5).values()))
+PARTS = split(lessons(TEXTS, [0] * COUNT), settings_of("uniform").sampling, seed=5)
+HELD = np.concatenate(list(PARTS.held.values()))
 NONE = HELD[:0]
 
 
@@ -46,11 +46,10 @@ def test_what_the_teacher_says_of_held_out_articles_reaches_no_weight(
 ) -> None:
     """Through no loss, bucket, filter, projection or readout in closed form."""
     asked = {"sampling": sampling, "loss": loss}
-    taught = taught_rows(DOMAINS, validation=2, seed=5)
     first = _student(tmp_path, tokenizer, NONE, **asked)
     assert len(HELD) == 4
     assert _student(tmp_path, tokenizer, HELD, **asked) == first
-    assert _student(tmp_path, tokenizer, taught[:4], **asked) != first
+    assert _student(tmp_path, tokenizer, PARTS.taught[:4], **asked) != first
 
 
 def test_ddk_needs_articles_to_measure_on() -> None:

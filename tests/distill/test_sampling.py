@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import islice
 
 import numpy as np
+import polars as pl
 import pytest
 
 from akd.distill.sampling import (
@@ -12,13 +13,21 @@ from akd.distill.sampling import (
     EpochSampler,
     Measurement,
     domain_table,
-    hold_out,
-    taught_rows,
+    split,
 )
 from akd.distill.schedule import schedule
 from akd.specs.distillation import SamplingParams
 
 ROWS = np.array([3, 5, 8, 13, 21])
+
+
+def _articles(domains: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"domain": domains, "language": ["en"] * len(domains)})
+
+
+def _spec(kind: str = "ddk", *, validation: int) -> SamplingParams:
+    values = {"kind": kind, "by": "domain", "every": 2, "smoothing": 0.5, "validation": validation}
+    return SamplingParams.model_validate(values)
 
 
 def test_each_epoch_holds_every_row_once_in_an_order_of_its_own() -> None:
@@ -81,30 +90,27 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again() -> Non
 
 def test_validation_is_not_learnt_from_and_never_more_than_a_fifth() -> None:
     domains = ["a"] * 100 + ["b"] * 10 + ["c"] * 3
-    held = hold_out(domains, validation=8, seed=1)
-    assert {name: len(rows) for name, rows in held.items()} == {"a": 8, "b": 2, "c": 0}
-    assert all(domains[row] == name for name, rows in held.items() for row in rows)
-    taught = taught_rows(domains, validation=8, seed=1)
-    assert sorted([*taught, *held["a"], *held["b"]]) == list(range(113))
-    assert taught_rows(domains, validation=0, seed=1).tolist() == list(range(113))
+    parts = split(_articles(domains), _spec(validation=8), seed=1)
+    assert {name: len(rows) for name, rows in parts.held.items()} == {"a": 8, "b": 2, "c": 0}
+    assert all(domains[row] == name for name, rows in parts.held.items() for row in rows)
+    assert sorted([*parts.taught, *parts.held["a"], *parts.held["b"]]) == list(range(113))
+    nothing_held = split(_articles(domains), _spec("uniform", validation=0), seed=1)
+    assert nothing_held.taught.tolist() == list(range(113))
 
 
 def test_a_domain_too_small_to_spare_any_measures_what_it_learns_from() -> None:
-    spec = SamplingParams.model_validate(
-        {"kind": "ddk", "by": "domain", "every": 2, "smoothing": 0.5, "validation": 8}
-    )
-    domains = ["a"] * 100 + ["c"] * 3
+    spec = _spec(validation=8)
+    parts = split(_articles(["a"] * 100 + ["c"] * 3), spec, seed=1)
     asked: list[list[int]] = []
 
     def losses(rows: np.ndarray) -> np.ndarray:
         asked.append(rows.tolist())
         return np.ones(len(rows))
 
-    taught = taught_rows(domains, validation=8, seed=1)
     plan = schedule(
         spec,
-        taught,
-        domains,
+        parts.taught,
+        parts,
         epochs=1,
         batch_size=4,
         teacher_losses=losses,
@@ -113,24 +119,22 @@ def test_a_domain_too_small_to_spare_any_measures_what_it_learns_from() -> None:
         seed=1,
     )
     drawn = set(plan.sampler)
-    held = hold_out(domains, validation=8, seed=1)["a"].tolist()
+    held = parts.held["a"].tolist()
     assert not drawn & set(held)
-    assert drawn <= set(taught.tolist())
+    assert drawn <= set(parts.taught.tolist())
     assert {tuple(rows) for rows in asked} == {(*held, 100, 101, 102)}
 
 
 @pytest.mark.parametrize("kind", ["ddk", "uniform", "proportional"])
 def test_every_kind_draws_as_many_rows(kind: str) -> None:
-    spec = SamplingParams.model_validate(
-        {"kind": kind, "by": "domain", "every": 2, "smoothing": 0.5, "validation": 4}
-    )
+    spec = _spec(kind, validation=4)
     domains = ["big"] * 90 + ["small"] * 10
     losses = {"big": 0.1, "small": 2.0}
     measured: list[Measurement] = []
     plan = schedule(
         spec,
         np.arange(100),
-        domains,
+        split(_articles(domains), spec, seed=3),
         epochs=3,
         batch_size=10,
         teacher_losses=lambda rows: np.full(len(rows), 0.1),
