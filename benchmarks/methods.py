@@ -113,6 +113,7 @@ ABLATIONS: dict[str, Change] = {
     "random_order": _in_parts("random"),
     "one_phase": _one_phase,
     "paper_rate": _paper_rate,
+    "teacher_alone": _distill(own_share=0.0),
     "uniform": _sampling("uniform"),
     "proportional": _sampling("proportional"),
     "hidden": _losses(soft_cross_entropy=1.0, hidden=0.1),

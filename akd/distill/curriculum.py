@@ -117,17 +117,20 @@ class Goal:
         return np.asarray(-(self.targets[rows] * log_probabilities).sum(axis=1))
 
     def shared_with(self, logits: NDArray[np.float32], share: float) -> "Goal":
-        """Return the goal with targets of which the student's own answers make up a share.
+        """Return the goal with targets of which the student's own answers make up a part.
 
-        Soft bootstrapping (Reed et al. 2015, eq. 6): where teacher and student are sure of
-        different labels, neither pulls with all its force.
+        Soft bootstrapping (Reed et al. 2015, eq. 6) with a weight for each article (as in Arazo et
+        al. 2019): the share times the square of the student's confidence. Where it is sure of
+        another label, neither it nor the teacher pulls with all its force; where it is at a loss,
+        the teacher is followed.
 
         Args:
             logits: of the student before the phase, over labels (n, labels).
-            share: between 0 and 1.
+            share: between 0 and 1; what its own answer weighs where it is wholly sure.
         """
-        targets = (1 - share) * self.targets + share * self._over_targets(logits)
-        return replace(self, targets=targets)
+        own = self._over_targets(logits)
+        weight = share * own.max(axis=1, keepdims=True) ** 2
+        return replace(self, targets=(1 - weight) * self.targets + weight * own)
 
     def _over_targets(self, logits: NDArray[np.float32]) -> Floats:
         own = np.asarray(softmax(logits.astype(np.float64), axis=1))

@@ -156,7 +156,8 @@ class DistillParams(Frozen):
 
     `target_temperature` is of the teacher's distribution alone, before any phase: below 1 the
     teacher is sharpened. The `temperature` of a phase softens teacher and student alike.
-    `own_share` of the targets is what the student itself says before the phase.
+    `own_share`, times the square of its confidence, is what the student's own answer before the
+    phase weighs in the target of an article; 0 leaves the teacher alone.
     `frozen_cache_gib` is how much disk a phase may use for what the blocks below the adapter make
     of the articles, which is then computed once; with 0 it is computed in each step.
     """
@@ -164,7 +165,7 @@ class DistillParams(Frozen):
     student_prompt: Literal["bare", "same"]
     readout: Literal["pooled", "label_words"]
     target_temperature: PositiveFloat
-    own_share: Annotated[float, Field(ge=0, lt=1)]
+    own_share: Probability
     difficulty: Difficulty
     sampling: SamplingParams
     losses: LossParams

@@ -71,18 +71,22 @@ def test_targets_are_sharpened_before_they_are_grouped(
     assert grouped == pytest.approx([wanted[0] + wanted[1], wanted[2]])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25])
-def test_the_student_has_a_share_of_its_targets(share: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("groups", [None, [0, 0, 1]])
+def test_the_student_has_a_share_of_its_targets_where_it_is_sure(
+    groups: list[int] | None, share: float
+) -> None:
     """Of the groups as of the labels, and what it is measured against stays the teacher's."""
     lessons = pl.DataFrame({"probabilities": [[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]})
-    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]], np.float32))
-    goal = goal_of(lessons, np.arange(2), None, 1.0)
-    wanted = (1 - share) * goal.probabilities + share * np.exp(logits)
-    np.testing.assert_allclose(goal.shared_with(logits, share).targets, wanted, rtol=1e-6)
-    grouped = goal_of(lessons, np.arange(2), [0, 0, 1], 1.0).shared_with(logits, share)
-    pairs = np.stack([wanted[:, :2].sum(1), wanted[:, 2]], axis=1)
-    np.testing.assert_allclose(grouped.targets, pairs, rtol=1e-6)
-    np.testing.assert_allclose(grouped.probabilities, goal.probabilities)
+    own = np.array([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]])
+    goal = goal_of(lessons, np.arange(2), groups, 1.0)
+    shared = goal.shared_with(np.log(own).astype(np.float32), share)
+    told = own if groups is None else np.stack([own[:, :2].sum(1), own[:, 2]], axis=1)
+    sure = np.array([0.49, 0.25] if groups is None else [0.81, 0.5625])[:, None]
+    wanted = (1 - share * sure) * goal.targets + share * sure * told
+    np.testing.assert_allclose(shared.targets, wanted, rtol=1e-6)
+    np.testing.assert_allclose(shared.targets.sum(axis=1), 1)
+    np.testing.assert_allclose(shared.probabilities, goal.probabilities)
 
 
 def test_cross_entropies_are_of_the_asked_rows() -> None:
