@@ -66,7 +66,7 @@ def data_sets(
         rows = _rows(others / "crisislex_2012.jsonl", "crisis3", max_characters)
         yield "crisislex_2012", _split(crisis, rows, [], gold, unlabelled)
         rows = _rows(others / "masakhanews.jsonl", "label", max_characters)
-        task = _topics(sorted(rows["label"].unique()))
+        task = topics_of(sorted(rows["label"].unique()))
         yield "masakhanews", _split(task, rows, [], gold, unlabelled)
 
 
@@ -86,7 +86,7 @@ def _rows(file: Path, label: str, max_characters: int) -> pl.DataFrame:
     return pl.DataFrame({"text": texts, "label": [row[label] for row in rows], "language": "en"})
 
 
-def _topics(labels: Sequence[str]) -> Task:
+def topics_of(labels: Sequence[str]) -> Task:
     """Return the task of BBC topics with other labels, whose names are the label words."""
     topics = load_task(DATA / "tasks" / "bbc-topics" / "task.yaml")
     first = topics.labels[0]
