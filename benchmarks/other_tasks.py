@@ -37,7 +37,7 @@ Rows = list[dict[str, Any]]
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder of labelled data sets.")],
-    gold: Annotated[int, typer.Option(help="Gold articles of a data set at most.")] = 900,
+    gold: Annotated[int, typer.Option(help="Gold articles of a data set at most.")] = 600,
     only: Annotated[str, typer.Option(help="Name of one data set; none means all.")] = "",
 ) -> None:
     """Write benchmarks/results/other_tasks.json."""
