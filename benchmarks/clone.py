@@ -53,6 +53,17 @@ def experiment(clone: Path, changes: Sequence[str]) -> dict[str, Any]:
     return report
 
 
+def contestants(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of metrics/evaluate.json what is told of each run: accuracies, intervals, the gap."""
+    models = ("teacher", "student", "tfidf")
+    return {
+        **{model: report[model]["accuracy"] for model in models},
+        "n": report["n"],
+        "interval": {model: report[model]["interval"]["accuracy"] for model in models},
+        "gap": report["gap"],
+    }
+
+
 def write_result(name: str, command: str, result: Mapping[str, Any]) -> None:
     """Write benchmarks/results/<name>.json with the machine and the command beside the figures."""
     write_json(RESULTS / f"{name}.json", {"command": command, "machine": machine(), **dict(result)})

@@ -1,8 +1,8 @@
 """The whole pipeline on labelled articles from elsewhere, with the parameters that ship.
 
 Each file becomes a task of its own in a fresh clone: twenty articles are its shots, some its gold,
-all others stand there without a label. No parameter was chosen on CrisisLex; the recipe of the
-phases was chosen with MasakhaNEWS in view, as with both tasks that ship.
+all others stand there without a label. The recipe of the phases was chosen with MasakhaNEWS in
+view, and the search for prompts was measured on the English of both.
 
     python -m benchmarks.other_tasks --data FOLDER   # with masakhanews.jsonl, crisislex_2012.jsonl
 """
@@ -17,9 +17,10 @@ import yaml
 
 from akd.console import guard
 from akd.corpus.examples import balanced
+from akd.errors import InputError
 from akd.io import read_json_lines, write_json_lines, write_text
 from akd.task import Example, load_task
-from benchmarks.clone import experiment, fresh_clone, last_result, write_result
+from benchmarks.clone import contestants, experiment, fresh_clone, last_result, write_result
 from benchmarks.labelled import DATA, topics_of
 
 SHOTS = 20
@@ -41,19 +42,15 @@ def main(
     only: Annotated[str, typer.Option(help="Name of one data set; none means all.")] = "",
 ) -> None:
     """Write benchmarks/results/other_tasks.json."""
+    if only and only not in LABELS:
+        raise InputError(f"{only} is none of the data sets: {', '.join(LABELS)}")
     result = {name: found for name, found in last_result("other_tasks").items() if name in LABELS}
     for name in [only] if only else LABELS:
         rows = [row for row in read_json_lines(data / f"{name}.jsonl") if row[LABELS[name]]]
         with fresh_clone(shared_cache=True, kept_scores=True) as clone:
             _write_task(clone / DATA / "tasks" / name, name, rows, gold)
             report = experiment(clone, [f"task={name}", *CHANGES])
-        models = ("teacher", "student", "tfidf")
-        result[name] = {
-            **{model: report[model]["accuracy"] for model in models},
-            "n": report["n"],
-            "interval": {model: report[model]["interval"]["accuracy"] for model in models},
-            "gap": report["gap"],
-        }
+        result[name] = contestants(report)
         command = f"python -m benchmarks.other_tasks --data {data} --gold {gold}"
         write_result("other_tasks", command, result)
 

@@ -5,7 +5,7 @@ python -m benchmarks.topics
 
 from typing import Any
 
-from benchmarks.clone import experiment, fresh_clone, write_result
+from benchmarks.clone import contestants, experiment, fresh_clone, write_result
 
 COMMON = [
     "task=bbc-topics",
@@ -22,17 +22,13 @@ REGIMES = {
 def main() -> None:
     """Run both regimes and write benchmarks/results/topics.json."""
     result: dict[str, Any] = {"seed": 42, "changes": {}}
-    models = ("teacher", "student", "tfidf")
     with fresh_clone(shared_cache=True, kept_scores=True) as clone:
         for regime, changes in REGIMES.items():
             report = experiment(clone, [*COMMON, *changes])
             result["changes"][regime] = [*COMMON, *changes]
             result[regime] = {
-                **{model: report[model]["accuracy"] for model in models},
-                "n": report["n"],
-                "interval": {model: report[model]["interval"]["accuracy"] for model in models},
-                "ece": {model: report[model]["ece"] for model in models},
-                "gap": report["gap"],
+                **contestants(report),
+                "ece": {model: report[model]["ece"] for model in ("teacher", "student", "tfidf")},
             }
     write_result("topics", "python -m benchmarks.topics", result)
 
