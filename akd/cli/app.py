@@ -17,6 +17,7 @@ from rich.table import Table
 
 from akd import console, params
 from akd.cli import prompt, results
+from akd.cli.predict import predict
 from akd.corpus.relevance.keywords import by_origin, read_keywords
 from akd.corpus.relevance.keywords import freeze as freeze_keywords
 from akd.errors import InputError
@@ -41,6 +42,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.parti
 
 app.add_typer(prompt.app, name="prompt")
 app.command("results", epilog="Example: akd results --metrics metrics/evaluate.json")(results.show)
+app.command(
+    "predict", epilog="Example: akd predict tickets.csv --id number --title subject --text body"
+)(predict)
 
 
 @app.command(epilog="Example: akd report --out report.html")

@@ -157,6 +157,33 @@ def test_the_main_job_ends_in_a_table_alerts_and_pictures(reproduced: Path) -> N
         assert picture in page
 
 
+def test_the_student_says_of_articles_in_files_what_its_alerts_say(
+    reproduced: Path, tmp_path: Path
+) -> None:
+    lines = (reproduced / "data/alerts/alerts.jsonl").read_text().splitlines()
+    alerts = {row["id"]: row for row in map(json.loads, lines)}
+    clean = pl.read_parquet(reproduced / "data/clean/articles/*.parquet")
+    asked = clean.filter(pl.col("id").is_in(list(alerts))).sort("id")
+    columns = {"number": asked["id"], "subject": asked["title"], "body": asked["text"]}
+    empty = pl.DataFrame({"number": ["none"], "subject": [""], "body": [" "]})
+    pl.concat([pl.DataFrame(columns), empty]).write_csv(tmp_path / "new[1].csv")
+    done = _run(
+        reproduced, sys.executable, "-m", "akd.cli", "predict", str(tmp_path / "new[1].csv"),
+        "--id", "number", "--title", "subject", "--text", "body", "--out", str(tmp_path / "said"),
+    )  # fmt: skip
+    said = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
+    assert [row["id"] for row in said] == asked["id"].to_list()
+    for row in said:
+        alert = alerts[row["id"]]
+        assert (row["label"], row["severity"]) == (alert["label"], alert["severity"])
+        assert row["confidence"] == pytest.approx(alert["confidence"], abs=1e-3)
+        assert row["probabilities"][row["label"]] == row["confidence"]
+        assert sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert f"{len(said) + 1} rows: {len(said)} in" in done.stdout
+    assert "1 left out" in done.stdout
+    assert f"row {len(said) + 1}: neither title nor text" in done.stderr
+
+
 def test_rows_in_are_rows_kept_and_rejected(reproduced: Path) -> None:
     for stage in ("fetch", "clean", "filter"):
         counts = json.loads((reproduced / "metrics" / f"{stage}.json").read_text())

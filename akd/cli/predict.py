@@ -1,0 +1,121 @@
+"""`akd predict`: what the student of the last run says of articles in files."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from akd import params
+from akd.console import say
+from akd.corpus.admission import admit
+from akd.corpus.cleaning.text import article_text
+from akd.corpus.sources import files
+from akd.corpus.sources.row import Row
+from akd.errors import InputError
+from akd.io import write_json_lines
+from akd.params import Params
+from akd.specs.sources import Column, FilesSource
+from akd.task import Label, load_task
+
+_SHOWN = 10  # rows that are no articles
+
+
+def predict(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...", help="CSV, JSON lines (plain or .gz, .bz2, .xz) or Parquet."
+        ),
+    ],
+    text: Annotated[str, typer.Option(help="The column of the text.")] = "text",
+    title: Annotated[str, typer.Option(help="The column of the title, if there is one.")] = "",
+    id_: Annotated[str, typer.Option("--id", help="The column of the id; else a hash.")] = "",
+    student: Annotated[Path, typer.Option(help="The model that was taught.")] = Path(
+        "data/models/student"
+    ),
+    adapter: Annotated[
+        Path | None, typer.Option(help="What it has learnt; else that of the final phase.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The JSON lines to write.")] = Path("predictions.jsonl"),
+) -> None:
+    """Write what the student says of each article: label, confidence, severity, probabilities.
+
+    Articles are cleaned as those were that it learnt from, and answered in their order. Rows that
+    are no articles are counted, and the first of them told on stderr.
+    """
+    settings = params.load()
+    labels = load_task(Path("data/tasks") / settings.task / "task.yaml").labels
+    wanted: dict[Column, str] = {"id": id_, "title": title, "text": text}
+    columns = {field: column for field, column in wanted.items() if column}
+    articles, broken = _read(paths, columns, settings.clean.max_characters)
+    for told in broken[:_SHOWN]:
+        say(f"left out: {told}")
+    if not articles:
+        raise InputError(f"none of {len(broken)} rows is an article: correct --text, or the files")
+    folder = adapter or Path("data/adapters") / settings.distill.final
+    write_json_lines(out, list(_answers(articles, labels, student, folder, settings)))
+    print(f"{len(articles) + len(broken)} rows: {len(articles)} in {out}, {len(broken)} left out")
+
+
+def _read(
+    paths: Sequence[Path], columns: dict[Column, str], max_characters: int
+) -> tuple[list[Row], list[str]]:
+    """Return the articles of the files, cleaned, and why there are none of the other rows."""
+    articles, broken = [], []
+    for path in paths:
+        source = FilesSource(
+            kind="files",
+            name="--id, --title, --text",
+            paths=[glob.escape(path.name)],
+            columns=columns,
+            domain="none",
+        )
+        for number, row in enumerate(files.read(source, path.parent), start=1):
+            found = admit(row, date_format="")
+            cleaned = article_text(found["title"], found["text"], max_characters)
+            if cleaned and not found["reason"]:
+                articles.append({**found, "text": cleaned})
+            else:
+                why = found["detail"] or "no text is left after cleaning"
+                broken.append(f"{path}, row {number}: {why}")
+    return articles, broken
+
+
+def _answers(
+    articles: Sequence[Row],
+    labels: Sequence[Label],
+    student: Path,
+    adapter: Path,
+    settings: Params,
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer to each article.
+
+    Raises:
+        InputError: if the student has learnt other labels than those of the task.
+    """
+    from akd.evaluate.alerts import alerts
+    from akd.evaluate.predict import load_student, student_probabilities
+    from akd.prompts.reading import load_reading
+
+    names, learnt = [label.name for label in labels], load_reading(adapter).labels
+    if list(learnt) != names:
+        raise InputError(
+            f"{adapter} has learnt {', '.join(learnt)}, but the task "
+            f"{settings.task} has {', '.join(names)}: name its task in params.yaml"
+        )
+    taught = load_student(student, adapter, settings.quantization)
+    texts = [article["text"] for article in articles]
+    found = student_probabilities(taught, texts, settings.label.batch_size)
+    numbered = pl.DataFrame(articles).with_columns(
+        id=pl.int_range(len(articles)), language=pl.lit("")
+    )
+    told = {row["id"]: row for row in alerts(numbered, found, labels)}
+    for number, (article, shares) in enumerate(zip(articles, found.tolist(), strict=True)):
+        answer = {"id": article["id"], "title": told[number]["title"]}
+        for name in ("label", "confidence", "severity", "severity_score"):
+            answer[name] = told[number][name]
+        shares = [round(share, 6) for share in shares]
+        yield {**answer, "probabilities": dict(zip(names, shares, strict=True))}
