@@ -2,11 +2,13 @@
 
 Each file becomes a task of its own in a fresh clone: twenty articles are its shots, some its gold,
 all others stand there without a label. The recipe of the phases was chosen with MasakhaNEWS in
-view, and the search for prompts was measured on the English of both.
+view, and the search for prompts was measured on the English of both. `training` compares students
+with the readout in closed form that they begin with, over seeds (benchmarks.distill).
 
     python -m benchmarks.other_tasks --data FOLDER   # with masakhanews.jsonl, crisislex_2012.jsonl
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +20,16 @@ import yaml
 from akd.console import guard
 from akd.corpus.examples import balanced
 from akd.errors import InputError
-from akd.io import read_json_lines, write_json_lines, write_text
+from akd.io import read_json, read_json_lines, write_json_lines, write_text
 from akd.task import Example, load_task
-from benchmarks.clone import contestants, experiment, fresh_clone, last_result, write_result
+from benchmarks.clone import (
+    contestants,
+    experiment,
+    fresh_clone,
+    last_result,
+    run,
+    write_result,
+)
 from benchmarks.labelled import DATA, topics_of
 
 SHOTS = 20
@@ -40,6 +49,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder of labelled data sets.")],
     gold: Annotated[int, typer.Option(help="Gold articles of a data set at most.")] = 600,
     only: Annotated[str, typer.Option(help="Name of one data set; none means all.")] = "",
+    seeds: Annotated[int, typer.Option(help="Students that are compared with a readout.")] = 3,
 ) -> None:
     """Write benchmarks/results/other_tasks.json."""
     if only and only not in LABELS:
@@ -50,9 +60,17 @@ def main(
         with fresh_clone(shared_cache=True, kept_scores=True) as clone:
             _write_task(clone / DATA / "tasks" / name, name, rows, gold)
             report = experiment(clone, [f"task={name}", *CHANGES])
-        result[name] = contestants(report)
-        command = f"python -m benchmarks.other_tasks --data {data} --gold {gold}"
+            result[name] = {**contestants(report), "training": _training(clone, name, seeds)}
+        command = f"python -m benchmarks.other_tasks --data {data} --gold {gold} --seeds {seeds}"
         write_result("other_tasks", command, result)
+
+
+def _training(clone: Path, name: str, seeds: int) -> dict[str, Any]:
+    """Return the accuracy of readout and student, and how much more often the latter is right."""
+    compared = ["--seeds", str(seeds), "--only", "readout,akd"]
+    run(clone, [sys.executable, "-m", "benchmarks.distill", *compared])
+    found = read_json(clone / "benchmarks" / "results" / "distill.json")[name]
+    return {key: found[key] for key in ("readout", "akd", "akd_minus")}
 
 
 def _write_task(folder: Path, name: str, rows: Rows, gold: int) -> None:
