@@ -1,9 +1,9 @@
 """`akd predict`: what the student of the last run says of articles in files."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
@@ -18,7 +18,10 @@ from akd.errors import InputError
 from akd.io import write_json_lines
 from akd.params import Params
 from akd.specs.sources import Column, FilesSource
-from akd.task import Label, load_task
+from akd.task import Label, Task, load_task
+
+if TYPE_CHECKING:
+    from akd.evaluate.predict import Student  # torch and all that stands on it
 
 _SHOWN = 10  # rows that are no articles
 
@@ -39,15 +42,21 @@ def predict(
     adapter: Annotated[
         Path | None, typer.Option(help="What it has learnt; else that of the final phase.")
     ] = None,
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Also why, if it has learnt the loss `rationale`.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The JSON lines to write.")] = Path("predictions.jsonl"),
 ) -> None:
     """Write what the student says of each article: label, confidence, severity, probabilities.
 
     Articles are cleaned as those were that it learnt from, and answered in their order. Rows that
-    are no articles are counted, and the first of them told on stderr.
+    are no articles are counted, and the first of them told on stderr. With --reasons each answer
+    has a `reason`, which is null where the student wrote none.
     """
     settings = params.load()
-    labels = load_task(Path("data/tasks") / settings.task / "task.yaml").labels
+    task = load_task(Path("data/tasks") / settings.task / "task.yaml")
+    if reasons:
+        _check_reasons_were_taught(settings)
     wanted: dict[Column, str] = {"id": id_, "title": title, "text": text}
     columns = {field: column for field, column in wanted.items() if column}
     articles, broken = _read(paths, columns, settings.clean.max_characters)
@@ -56,7 +65,11 @@ def predict(
     if not articles:
         raise InputError(f"none of {len(broken)} rows is an article: correct --text, or the files")
     folder = adapter or Path("data/adapters") / settings.distill.final
-    write_json_lines(out, list(_answers(articles, labels, student, folder, settings)))
+    taught = _load(student, folder, task, settings)
+    answers = _answers(taught, articles, task.labels, settings.label.batch_size)
+    if reasons:
+        answers = _explained(answers, taught, articles, task, settings)
+    write_json_lines(out, answers)
     print(f"{len(articles) + len(broken)} rows: {len(articles)} in {out}, {len(broken)} left out")
 
 
@@ -84,38 +97,70 @@ def _read(
     return articles, broken
 
 
-def _answers(
-    articles: Sequence[Row],
-    labels: Sequence[Label],
-    student: Path,
-    adapter: Path,
-    settings: Params,
-) -> Iterator[dict[str, Any]]:
-    """Yield the answer to each article.
+def _check_reasons_were_taught(settings: Params) -> None:
+    if not any("rationale" in phase.losses for phase in settings.distill.phases.values()):
+        raise InputError(
+            "no phase of params.yaml teaches reasons: give one the loss `rationale` "
+            "(docs/teachers.md), or leave out --reasons"
+        )
+
+
+def _load(folder: Path, adapter: Path, task: Task, settings: Params) -> "Student":
+    """Load the student.
 
     Raises:
-        InputError: if the student has learnt other labels than those of the task.
+        InputError: if it has learnt other labels than those of the task.
     """
-    from akd.evaluate.alerts import alerts
-    from akd.evaluate.predict import load_student, student_probabilities
+    from akd.evaluate.predict import load_student
     from akd.prompts.reading import load_reading
 
-    names, learnt = [label.name for label in labels], load_reading(adapter).labels
+    names, learnt = task.label_names, load_reading(adapter).labels
     if list(learnt) != names:
         raise InputError(
             f"{adapter} has learnt {', '.join(learnt)}, but the task "
             f"{settings.task} has {', '.join(names)}: name its task in params.yaml"
         )
-    taught = load_student(student, adapter, settings.quantization)
-    texts = [article["text"] for article in articles]
-    found = student_probabilities(taught, texts, settings.label.batch_size)
+    return load_student(folder, adapter, settings.quantization)
+
+
+def _answers(
+    student: "Student", articles: Sequence[Row], labels: Sequence[Label], batch_size: int
+) -> list[dict[str, Any]]:
+    """Return the answer to each article."""
+    from akd.evaluate.alerts import alerts
+    from akd.evaluate.predict import student_probabilities
+
+    found = student_probabilities(student, [article["text"] for article in articles], batch_size)
     numbered = pl.DataFrame(articles).with_columns(
         id=pl.int_range(len(articles)), language=pl.lit("")
     )
     told = {row["id"]: row for row in alerts(numbered, found, labels)}
+    answers = []
     for number, (article, shares) in enumerate(zip(articles, found.tolist(), strict=True)):
         answer = {"id": article["id"], "title": told[number]["title"]}
         for name in ("label", "confidence", "severity", "severity_score"):
             answer[name] = told[number][name]
-        shares = [round(share, 6) for share in shares]
-        yield {**answer, "probabilities": dict(zip(names, shares, strict=True))}
+        each = {label.name: round(share, 6) for label, share in zip(labels, shares, strict=True)}
+        answers.append({**answer, "probabilities": each})
+    return answers
+
+
+def _explained(
+    answers: Sequence[dict[str, Any]],
+    student: "Student",
+    articles: Sequence[Row],
+    task: Task,
+    settings: Params,
+) -> list[dict[str, Any]]:
+    """Return the answers with their reasons."""
+    from akd.evaluate.reasons import student_reasons
+
+    written = student_reasons(
+        student,
+        [article["text"] for article in articles],
+        [task.label_names.index(answer["label"]) for answer in answers],
+        task.reason_cue,
+        new_tokens=settings.label.rationales.tokens,
+        batch_size=settings.label.batch_size,
+    )
+    return [{**answer, "reason": reason} for answer, reason in zip(answers, written, strict=True)]
