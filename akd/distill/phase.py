@@ -1,6 +1,5 @@
 """One phase: from stored signals and the adapter before to the next adapter."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from akd.distill.lessons import Lessons
 from akd.distill.live_teacher import LiveTeacher
 from akd.distill.preparation import prepare
 from akd.distill.processes import alone
-from akd.distill.progress import Progress
+from akd.distill.progress import Progress, remove_checkpoints
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import reasons_of
 from akd.distill.recipe import Recipe
@@ -102,7 +101,7 @@ def run_phase(
             pupil.fit_reading(goal)  # the states have moved, and nothing moved it
         if PartialState().is_main_process:
             save_student(pupil, reading, out)
-            shutil.rmtree(checkpoints, ignore_errors=True)
+            remove_checkpoints(checkpoints)
     return _result(pupil, plan, progress, effective)
 
 

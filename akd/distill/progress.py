@@ -1,6 +1,7 @@
 """What training leaves behind at each checkpoint, so that it can go on as if nothing had been."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -90,6 +91,18 @@ def last_checkpoint(folder: Path) -> Path | None:
     """
     found = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training that has ended.
+
+    The folder is renamed first: of one that is half gone a checkpoint might seem to be whole.
+    """
+    aside = folder.with_name(f"{folder.name}.done")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _is_whole(folder: Path) -> bool:

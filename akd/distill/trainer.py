@@ -25,6 +25,7 @@ Complete = Callable[[Batch, int], Batch]
 
 _CHECKPOINTS = 10  # in a phase; an interruption costs one part of so many at most
 _OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw": "paged_adamw_32bit"}
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ class DistillationTrainer(Trainer):
             [self._terms[name].weight * found for name, found in losses.items()]
         ).sum()
         parts = torch.stack([loss, *losses.values()]).detach().float()
-        means = cast(torch.Tensor, self.accelerator.reduce(parts, "mean")).tolist()
-        if not torch.isfinite(parts).all():
+        means = cast(torch.Tensor, self.accelerator.reduce(parts, "mean"))
+        if not torch.isfinite(means).all():  # of any process, so that all of them end
             values = ", ".join(f"{name} {float(found.detach())}" for name, found in losses.items())
             raise InputError(self._complaint(f"loss ({values})", inputs["rows"].tolist()))
-        self._progress.add(self.state.global_step, dict(zip(("loss", *losses), means, strict=True)))
+        self._progress.add(
+            self.state.global_step, dict(zip(("loss", *losses), means.tolist(), strict=True))
+        )
         return (loss, output) if return_outputs else loss
 
     def training_step(
@@ -197,7 +200,7 @@ def _arguments(
         per_device_train_batch_size=optimizer.batch_size,
         accelerator_config={"split_batches": True},  # several processes share each batch
         learning_rate=optimizer.learning_rate,
-        lr_scheduler_type=optimizer.schedule,
+        lr_scheduler_type=_SCHEDULES[optimizer.schedule],
         warmup_steps=round(optimizer.warmup * steps),
         weight_decay=optimizer.weight_decay,
         max_grad_norm=optimizer.max_gradient_norm,

@@ -1,11 +1,13 @@
 """A phase that is killed and run again ends in the same bytes; two processes agree."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -67,6 +69,33 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(
         assert not (folder / "phase").exists()
     assert _start(folder).wait() == 0
     assert _outputs(folder) == whole
+
+
+@pytest.mark.parametrize("lost", ["trainable.safetensors", "optimizer.pt", "progress.json"])
+def test_killed_while_its_checkpoints_are_removed_it_ends_in_the_same_bytes(
+    lost: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The student is written by then, but the stage has not ended, and is run again."""
+
+    def run() -> dict[str, bytes]:
+        run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=3))
+        return {file.name: file.read_bytes() for file in (tmp_path / "phase").iterdir()}
+
+    def killed(folder: Path | str, **options: Any) -> None:
+        if not Path(folder).name.startswith("checkpoints"):  # an old one, while it learns
+            remove(folder, **options)
+        for file in Path(folder).glob(f"**/{lost}"):
+            file.unlink()
+            raise KeyboardInterrupt
+
+    remove = shutil.rmtree
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", killed)
+        run()
+    written = {file.name: file.read_bytes() for file in (tmp_path / "phase").iterdir()}
+    assert run() == written
+    assert [path.name for path in tmp_path.glob("checkpoints*/*")] == []
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])

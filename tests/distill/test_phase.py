@@ -176,13 +176,6 @@ def test_a_coarse_phase_learns_the_groups_and_the_next_one_the_classes(
     assert summary(first)["articles"] == 8
 
 
-def test_a_phase_learns_from_the_easiest_share_of_each_label_alone(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    half = run_tiny(tmp_path, tokenizer, "phase", phase_of(articles=(0.0, 0.5), epochs=1))
-    assert half.articles == 5  # of 3, 2 and 3 articles
-
-
 def _breaking(broken: Callable[[torch.Tensor], torch.Tensor]) -> PreTrainedModel:
     """Return a student whose final states are broken from step 5 of its training on."""
     model = tiny_model("llama")
@@ -259,14 +252,6 @@ def test_what_a_student_says_first_is_what_it_would_say_when_asked(
         pupil.begin_reading(tmp_path / "student", goal_of(lessons(), np.arange(8), None, 1.0))
     asked = pupil.logits(np.arange(len(TEXTS)))
     np.testing.assert_allclose(pupil.first_logits, asked, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["random", "student_loss", "reciprocal_rank"])
-def test_difficulty_by_the_student_and_by_chance_run_through(
-    kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    phase, settings = phase_of(articles=(0.0, 0.5), epochs=1), settings_of(difficulty=kind)
-    assert run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings).articles == 5
 
 
 def test_gradient_checkpointing_computes_again_and_learns_the_same(
