@@ -55,14 +55,16 @@ def main(
     if only and only not in LABELS:
         raise InputError(f"{only} is none of the data sets: {', '.join(LABELS)}")
     result = {name: found for name, found in last_result("other_tasks").items() if name in LABELS}
+    line = f"python -m benchmarks.other_tasks --data {data} --gold {gold} --seeds {seeds}"
     for name in [only] if only else LABELS:
         rows = [row for row in read_json_lines(data / f"{name}.jsonl") if row[LABELS[name]]]
         with fresh_clone(shared_cache=True, kept_scores=True) as clone:
             _write_task(clone / DATA / "tasks" / name, name, rows, gold)
             report = experiment(clone, [f"task={name}", *CHANGES])
-            result[name] = {**contestants(report), "training": _training(clone, name, seeds)}
-        command = f"python -m benchmarks.other_tasks --data {data} --gold {gold} --seeds {seeds}"
-        write_result("other_tasks", command, result)
+            result[name] = {"command": f"{line} --only {name}", **contestants(report)}
+            write_result("other_tasks", line, result)
+            result[name]["training"] = _training(clone, name, seeds)
+        write_result("other_tasks", line, result)
 
 
 def _training(clone: Path, name: str, seeds: int) -> dict[str, Any]:

@@ -11,17 +11,19 @@ import typer
 from akd import params
 from akd.console import say
 from akd.corpus.admission import admit
-from akd.corpus.cleaning.text import article_text
+from akd.corpus.cleaning.text import article_text, clean_text
 from akd.corpus.sources import files
 from akd.corpus.sources.row import Row
 from akd.errors import InputError
 from akd.io import write_json_lines
 from akd.params import Params
+from akd.specs.distillation import DistillParams
 from akd.specs.sources import Column, FilesSource
 from akd.task import Label, Task, load_task
 
 if TYPE_CHECKING:
     from akd.evaluate.predict import Student  # torch and all that stands on it
+    from akd.evaluate.reasons import ReasonWriter
 
 _SHOWN = 10  # rows that are no articles
 
@@ -55,8 +57,8 @@ def predict(
     """
     settings = params.load()
     task = load_task(Path("data/tasks") / settings.task / "task.yaml")
-    if reasons:
-        _check_reasons_were_taught(settings)
+    if reasons and adapter is None:
+        _check_reasons_were_taught(settings.distill)
     wanted: dict[Column, str] = {"id": id_, "title": title, "text": text}
     columns = {field: column for field, column in wanted.items() if column}
     articles, broken = _read(paths, columns, settings.clean.max_characters)
@@ -66,9 +68,13 @@ def predict(
         raise InputError(f"none of {len(broken)} rows is an article: correct --text, or the files")
     folder = adapter or Path("data/adapters") / settings.distill.final
     taught = _load(student, folder, task, settings)
+    writer = _writer(taught, task, settings) if reasons else None
     answers = _answers(taught, articles, task.labels, settings.label.batch_size)
-    if reasons:
-        answers = _explained(answers, taught, articles, task, settings)
+    if writer is not None:
+        numbers = [task.label_names.index(answer["label"]) for answer in answers]
+        written = writer.write([article["text"] for article in articles], numbers)
+        pairs = zip(answers, written, strict=True)
+        answers = [{**answer, "reason": reason} for answer, reason in pairs]
     write_json_lines(out, answers)
     print(f"{len(articles) + len(broken)} rows: {len(articles)} in {out}, {len(broken)} left out")
 
@@ -90,17 +96,21 @@ def _read(
             found = admit(row, date_format="")
             cleaned = article_text(found["title"], found["text"], max_characters)
             if cleaned and not found["reason"]:
-                articles.append({**found, "text": cleaned})
+                articles.append({**found, "title": clean_text(found["title"]), "text": cleaned})
             else:
                 why = found["detail"] or "no text is left after cleaning"
                 broken.append(f"{path}, row {number}: {why}")
     return articles, broken
 
 
-def _check_reasons_were_taught(settings: Params) -> None:
-    if not any("rationale" in phase.losses for phase in settings.distill.phases.values()):
+def _check_reasons_were_taught(distill: DistillParams) -> None:
+    name, taught = distill.final, False
+    while name in distill.phases:
+        taught |= "rationale" in distill.phases[name].losses
+        name = distill.phases[name].init_from
+    if not taught:
         raise InputError(
-            "no phase of params.yaml teaches reasons: give one the loss `rationale` "
+            f"no phase up to {distill.final} teaches reasons: give one the loss `rationale` "
             "(docs/teachers.md), or leave out --reasons"
         )
 
@@ -145,22 +155,8 @@ def _answers(
     return answers
 
 
-def _explained(
-    answers: Sequence[dict[str, Any]],
-    student: "Student",
-    articles: Sequence[Row],
-    task: Task,
-    settings: Params,
-) -> list[dict[str, Any]]:
-    """Return the answers with their reasons."""
-    from akd.evaluate.reasons import student_reasons
+def _writer(student: "Student", task: Task, settings: Params) -> "ReasonWriter":
+    from akd.evaluate.reasons import ReasonWriter
 
-    written = student_reasons(
-        student,
-        [article["text"] for article in articles],
-        [task.label_names.index(answer["label"]) for answer in answers],
-        task.reason_cue,
-        new_tokens=settings.label.rationales.tokens,
-        batch_size=settings.label.batch_size,
-    )
-    return [{**answer, "reason": reason} for answer, reason in zip(answers, written, strict=True)]
+    tokens, batch_size = settings.label.rationales.tokens, settings.label.batch_size
+    return ReasonWriter(student, task.reason_cue, new_tokens=tokens, batch_size=batch_size)

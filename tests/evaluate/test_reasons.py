@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.evaluate.predict import Student, load_student
-from akd.evaluate.reasons import student_reasons
+from akd.evaluate.reasons import ReasonWriter
 from akd.records import RATIONALE
 from akd.specs.adapters import Quantization
 from tests.conftest import tiny_model
@@ -43,7 +43,7 @@ def _taught(folder: Path, tokenizer: PreTrainedTokenizerFast, **losses: float) -
 
 
 def _said(student: Student) -> list[str | None]:
-    return student_reasons(student, TEXTS, TRUTH, CUE, new_tokens=12, batch_size=3)
+    return ReasonWriter(student, CUE, new_tokens=12, batch_size=3).write(TEXTS, TRUTH)
 
 
 def test_the_reason_that_it_was_taught_and_none_where_it_was_taught_none(

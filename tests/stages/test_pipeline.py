@@ -139,6 +139,9 @@ def reproduced(clone: Path) -> Path:
 def test_the_main_job_ends_in_a_table_alerts_and_pictures(reproduced: Path) -> None:
     report = json.loads((reproduced / "metrics" / "evaluate.json").read_text())
     assert (report["task"], report["pair"], report["n"]) == ("crisis", "smollm2", 16)
+    resources = json.loads((reproduced / "metrics" / "resources.json").read_text())
+    assert 0 < resources["adapter_mb"] < 10
+    assert 0 < resources["trainable_share"] < 0.05
     assert {"teacher", "student_base", "student", "tfidf", "gap"} <= set(report)
     alerts = (reproduced / "data" / "alerts" / "alerts.jsonl").read_text().splitlines()
     assert {"id", "title", "label", "confidence", "severity"} <= set(json.loads(alerts[0]))
@@ -205,6 +208,23 @@ def test_gold_and_shots_never_reach_the_teacher(reproduced: Path) -> None:
 def test_another_rank_runs_the_phases_and_what_follows(reproduced: Path) -> None:
     done = _run(reproduced, "dvc", "exp", "run", "-S", "adapter.r=4")
     assert _ran(done) == [*PHASES, "evaluate", "signal"]
+    _run(reproduced, "git", "checkout", "--quiet", ".")
+
+
+def test_a_student_that_is_taught_reasons_is_asked_for_them(
+    reproduced: Path, tmp_path: Path
+) -> None:
+    taught = ["label.rationales.share=0.5", "+distill.phases.phase-3.losses.rationale=0.5"]
+    _run(reproduced, "dvc", "exp", "run", *(part for change in taught for part in ("-S", change)))
+    loss = pl.read_csv(reproduced / "metrics" / "loss" / "phase-3.csv")["rationale"]
+    assert loss[-1] < loss[0]
+    file, out = tmp_path / "new.jsonl", tmp_path / "said.jsonl"
+    file.write_text(json.dumps({"text": "A storm has flooded two villages near the coast."}))
+    _run(
+        reproduced, sys.executable, "-m", "akd.cli", "predict", str(file), "--reasons",
+        "--out", str(out),
+    )  # fmt: skip
+    assert isinstance(json.loads(out.read_text())["reason"], str | None)
     _run(reproduced, "git", "checkout", "--quiet", ".")
 
 

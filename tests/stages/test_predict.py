@@ -45,7 +45,7 @@ def _told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *
         (("--text", "body"), "has no column 'body' (it has text, note): correct"),
         (("--text", "note"), "none of 1 rows is an article: correct --text, or the files"),
         (("--adapter", "learnt"), "learnt has learnt good, bad, but the task crisis has"),
-        (("--reasons",), "no phase of params.yaml teaches reasons: give one the loss `rationale`"),
+        (("--reasons",), "no phase up to phase-3 teaches reasons: give one the loss `rationale`"),
         (("--adapter", "nowhere"), "nowhere/reading.json does not exist"),
     ],
 )
