@@ -29,7 +29,8 @@ class OpenAIEngine(Frozen):
 
     The pair's teacher lends its tokenizer, which says how much of an article is read, and is what
     a pruned student is cut out of. `chat` asks /chat/completions, else /completions. The budgets
-    are for one stage; `price` is of a million prompt tokens. The key is in OPENAI_API_KEY.
+    are for all runs whose answers `.akd` keeps (`.akd/spent`); `price` is of a million prompt
+    tokens. The key is in OPENAI_API_KEY.
     """
 
     kind: Literal["openai"]

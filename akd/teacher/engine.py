@@ -13,7 +13,7 @@ import transformers
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.errors import InputError
-from akd.io import file_hashes
+from akd.io import file_hashes, fingerprint, resume_folder
 from akd.models.continuation import filled_rows
 from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import context_of
@@ -195,7 +195,9 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
     from akd.teacher.openai import OpenAITeacher, key_from_environment
 
     tokenizer, key = load_tokenizer(folder), key_from_environment()
-    ledger = Ledger(spec.token_budget, spec.cost_budget, spec.price)
+    account = fingerprint(spec.model_dump(include={"base_url", "model"}))
+    journal = resume_folder() / "spent" / f"{account}.txt"
+    ledger = Ledger(spec.token_budget, spec.cost_budget, spec.price, journal)
 
     def build(prompt: Prompt, _layers: Sequence[int]) -> Teacher:
         return OpenAITeacher(

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from akd.teacher.answers import LabelScores
 
@@ -31,20 +32,26 @@ class Report:
 
 
 class Ledger:
-    """Books every answer of one stage against a budget, whatever the prompt.
+    """Books every answer against a budget, whatever the prompt, the stage or the run.
 
     Args:
         token_budget: prompt tokens that may be spent.
         cost_budget: money that may be spent on them.
         price: of a million prompt tokens, in the same currency.
+        journal: a file with a line for each answer, the tokens that were billed: what it holds has
+            been spent before, and what is booked is added at once; None for a budget of its own.
     """
 
-    def __init__(self, token_budget: int, cost_budget: float, price: float) -> None:
+    def __init__(
+        self, token_budget: int, cost_budget: float, price: float, journal: Path | None = None
+    ) -> None:
         self._labels = 0
         self._token_budget = token_budget
         self._cost_budget = cost_budget
         self._price = price
         self._tokens = 0
+        self._journal = journal
+        self._before = 0 if journal is None else _total(journal)
         self._tokens_per_byte = _TOKENS_PER_BYTE
         self._missing: Counter[int] = Counter()
         self._missing_mass: list[float] = []
@@ -55,11 +62,14 @@ class Ledger:
         Their tokens are estimated from their bytes, at the highest rate met so far.
         """
         size = sum(len(prompt.encode()) for prompt in prompts)
-        tokens = self._tokens + size * self._tokens_per_byte
+        tokens = self._before + self._tokens + size * self._tokens_per_byte
         return tokens <= self._token_budget and self._cost(tokens) <= self._cost_budget
 
     def book(self, prompt: str, tokens: int, scores: LabelScores) -> None:
         """Count one answer: its prompt, the tokens that were billed, and what it says."""
+        if self._journal is not None:
+            with self._journal.open("a", encoding="utf-8") as file:
+                file.write(f"{tokens}\n")
         self._tokens += tokens
         self._tokens_per_byte = max(self._tokens_per_byte, tokens / max(len(prompt.encode()), 1))
         self._labels = len(scores.log_probabilities)
@@ -89,12 +99,19 @@ class Ledger:
 
     def exhausted(self) -> str:
         """Return the words for a budget that allows no more."""
+        earlier = f", {self._before} tokens in earlier runs ({self._journal})" * bool(self._before)
         return (
             f"the budget of {self._token_budget} prompt tokens and {self._cost_budget:g} in money "
             f"does not allow the next request: {len(self._missing_mass)} articles were labelled "
-            f"for {self._tokens} tokens and {self._cost(self._tokens):g}; raise the budget and run "
-            "again, what was answered is kept"
+            f"for {self._tokens} tokens and {self._cost(self._tokens):g}{earlier}; raise the "
+            "budget and run again, what was answered is kept"
         )
 
     def _cost(self, tokens: float) -> float:
         return tokens * self._price / 1e6
+
+
+def _total(journal: Path) -> int:
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.touch()
+    return sum(map(int, journal.read_text(encoding="utf-8").split()))

@@ -18,10 +18,9 @@ SHOWN = Demonstration(shot=0, text="A storm is near.", label=1)
 def test_bare_drops_instruction_and_shots_and_same_keeps_them(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    zeros = np.zeros(3)
     prompt = PROMPT.model_copy(update={"instruction": TOLD, "demonstrations": (SHOWN,)})
     adapted = store.AdaptedPrompt(
-        prompt, Calibrator(zeros, 1.0, [], 1.0, zeros), [], ["x", "y", "z"]
+        prompt, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), [], ["x", "y", "z"]
     )
     store.save(adapted, tmp_path / "prompt")
     same = reading_of(tmp_path / "prompt", "same", 12)

@@ -139,6 +139,19 @@ def test_one_budget_is_for_all_prompts_of_a_search(project: Path, server: Comple
     assert 4 < len(server.bodies) < 30
 
 
+def test_one_budget_is_for_all_stages_and_runs(project: Path, server: CompletionServer) -> None:
+    _engine(token_budget=600)
+    with pytest.raises(InputError, match="the budget of 600 prompt tokens"):
+        _prompt()
+    asked = len(server.bodies)
+    with pytest.raises(InputError, match=r"0 articles were .* tokens in earlier runs \(.*spent"):
+        _prompt()
+    assert len(server.bodies) == asked
+    _engine(token_budget=10**6)
+    _prompt()
+    assert len(server.bodies) > asked
+
+
 def test_a_package_or_key_that_is_missing_is_named(
     project: Path, server: CompletionServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
