@@ -105,6 +105,9 @@ class Explainer:
         Args:
             signals: of all articles (`records.SIGNAL`, n rows).
             texts: theirs (n).
+
+        Raises:
+            InputError: if nothing that is written is a reason.
         """
         chosen = sample(signals["id"].to_list(), round(self._spec.share * signals.height))
         labels = [self._labels.index(signals["label"][row]) for row in chosen]
@@ -120,6 +123,12 @@ class Explainer:
                 rows.append(found)
             else:
                 dropped[wrong] += 1
+        if not rows:
+            raise InputError(
+                f"of {len(chosen)} articles the teacher gave no usable reason (dropped: "
+                f"{dropped}): raise label.rationales.share or label.rationales.tokens, or set the "
+                "share to 0"
+            )
         return Rationales(pl.DataFrame(rows, schema=RATIONALE), dropped)
 
     def _decides(self) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from tests.conftest import ROOT, SENTENCES, tiny_model
 from tests.git import git
 
 TASK = "mine"
-CUT = ("llama", "opt", "gpt2")
-"""Families of the paper's pairs; here their students are cut out of the teachers."""
-APART = ("qwen3", "gemma3")
-"""Families whose students have another width, depth and padded vocabulary than the teachers."""
+PAIRS = ("llama", "opt", "gpt2", "qwen3", "gemma3")
+"""Families whose students have another width, depth and padded vocabulary than the teachers.
+
+Students that are cut out of their teachers are those of test_pipeline.py.
+"""
 TOWNS = ("Ashby", "Corwen", "Dunmore", "Elgin", "Fenwick", "Girvan", "Harlow", "Irvine")
 LABELS = ("risk and warning", "caution and advice", "safe and harmless", "risk and warning")
 """What each of the first sentences says."""
-PRUNED = {"kind": "pruned", "of": "teacher", "layers": [0, 1]}
 SMALL: dict[str, Any] = {
     "task": TASK,
     "pair": "llama",
@@ -48,13 +48,12 @@ def make(folder: Path, tokenizer: PreTrainedTokenizerFast) -> Path:
         shutil.copy(ROOT / name, folder / name)
     (folder / "data/adapters").mkdir()
     shutil.copy(ROOT / "data/adapters/.gitignore", folder / "data/adapters/.gitignore")
-    models = {family: tiny_model(family, seed=seed) for seed, family in enumerate(CUT + APART)}
-    pairs = {family: {"teacher": _local(family), "student": PRUNED} for family in models}
-    for family in APART:
-        student = tiny_model(family, layers=2, width=48)
+    models, pairs = {}, {}
+    for seed, family in enumerate(PAIRS):
+        models[family] = tiny_model(family, seed=seed)
+        student = models[f"{family}-student"] = tiny_model(family, layers=2, width=48)
         student.resize_token_embeddings(504)
-        models[f"{family}-student"] = student
-        pairs[family]["student"] = _local(f"{family}-student")
+        pairs[family] = {"teacher": _local(family), "student": _local(f"{family}-student")}
     for name, model in models.items():
         model.save_pretrained(folder / "tiny" / name)
         tokenizer.save_pretrained(folder / "tiny" / name)

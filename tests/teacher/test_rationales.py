@@ -154,3 +154,10 @@ def test_none_are_asked_for_or_none_can_be_given(engine: OpenEngine) -> None:
         open_explainer(engine, ADAPTED, silent, SPEC, **settings)
     with pytest.raises(InputError, match="only the engine transformers gives reasons"):
         open_explainer(replace(engine, model=None), ADAPTED, TASK, SPEC, **settings)
+
+
+def test_where_nothing_is_a_reason_it_ends_before_a_phase_misses_them(engine: OpenEngine) -> None:
+    short = RationaleParams(share=1.0, tokens=1, top=4)  # no sentence ends in one token
+    told = r"of 20 articles the teacher gave no usable reason \(dropped: .*'unended': "
+    with pytest.raises(InputError, match=told):
+        _explainer(engine, short).explain(SIGNALS, TEXTS)
