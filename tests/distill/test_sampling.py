@@ -98,6 +98,24 @@ def test_validation_is_not_learnt_from_and_never_more_than_a_fifth() -> None:
     assert nothing_held.taught.tolist() == list(range(113))
 
 
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("domain", {"a": 20, "b": 10}),
+        ("language", {"en": 15, "sw": 15}),
+        ("domain_and_language", {"a / en": 10, "a / sw": 10, "b / en": 5, "b / sw": 5}),
+    ],
+)
+def test_domains_may_be_languages_or_both(by: str, groups: dict[str, int]) -> None:
+    table = pl.DataFrame({"domain": ["a", "a", "b"] * 10, "language": ["en"] * 15 + ["sw"] * 15})
+    spec = _spec(validation=2).model_copy(update={"by": by})
+    parts = split(table, spec, seed=1)
+    assert dict(sorted(Counter(parts.domains).items())) == groups
+    assert {name: len(rows) for name, rows in parts.held.items()} == {
+        name: min(2, size // 5) for name, size in groups.items()
+    }
+
+
 def test_a_domain_too_small_to_spare_any_measures_what_it_learns_from() -> None:
     spec = _spec(validation=8)
     parts = split(_articles(["a"] * 100 + ["c"] * 3), spec, seed=1)
