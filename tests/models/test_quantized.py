@@ -1,5 +1,8 @@
 """Students in NF4: adapters train on packed weights, which stay as they are."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,8 @@ from akd.models.load import load_model
 from akd.models.student import article_mean, final_states
 from akd.specs.adapters import Quantization
 from tests.conftest import FAMILIES, ROOT, adapter_spec, tiny_model
+from tests.models.sharded import TOKENS, adapted
 
-TOKENS = torch.arange(2, 22).reshape(2, 10)
 NF4 = Quantization(kind="nf4")
 OTHER = [("llama", kind) for kind in ("dora", "ia3", "prompt", "prefix")] + [("opt", "bitfit")]
 CASES = [(family, kind) for family in FAMILIES for kind in ("lora", "series")] + OTHER
@@ -66,6 +69,22 @@ def test_packed_weights_can_be_sharded_with_the_others(tmp_path: Path) -> None:
     assert (config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == ("nf4", True)
     assert config.bnb_4bit_quant_storage == torch.bfloat16
     assert model.model.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+
+
+@pytest.mark.slow
+def test_shards_of_packed_blocks_give_the_states_of_a_whole_student(tmp_path: Path) -> None:
+    """Each of two processes has half of every adapter's weights, and a gradient for it."""
+    tiny_model("llama", layers=2, width=64).save_pretrained(tmp_path / "base")
+    adapters.write_empty(tmp_path / "student")
+    launched = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [sys.executable, *launched, "-m", "tests.models.sharded"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    states = tmp_path / "states.pt"
+    subprocess.run([*command, str(tmp_path), str(states)], cwd=ROOT, env=environment, check=True)
+    found, halves, learnt = torch.load(states)
+    assert halves
+    assert learnt
+    torch.testing.assert_close(found, final_states(adapted(tmp_path), TOKENS))
 
 
 def test_the_shipped_configuration_is_one_that_accelerate_reads() -> None:
