@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from akd.errors import InputError
 
 _SMALLEST_REST = float(np.finfo(np.float32).eps)  # a float32 sum of probabilities tells no less
+_LEAST = -100.0  # nats; some servers say -9999, of which no mean over articles has a logarithm
 _SHORTEST_BEGINNING = 3  # bytes: " a" is a word of its own far oftener than it begins "advice"
 _ROUNDING = 1e-3  # by which a server's probabilities may add up to more than one
 
@@ -127,7 +128,7 @@ def label_scores(top: Alternatives, words: Sequence[str]) -> LabelScores:
     rest = max(1.0 - _mass(top), 0.0)
     bound = min(*(value for _, value in top), math.log(max(rest, _SMALLEST_REST)))
     return LabelScores(
-        np.array([logsumexp(values) if values else bound for values in found.values()]),
+        np.array([max(logsumexp(values or [bound]), _LEAST) for values in found.values()]),
         sum(not values for values in found.values()),
         rest,
     )

@@ -123,6 +123,8 @@ def test_label_scores_sum_floor_and_count() -> None:
     assert scores.missing_mass == pytest.approx(rest)
     sure = label_scores([("bad", -1e-4)], ["bad", "good"])
     assert sure.log_probabilities[1] == pytest.approx(np.log(1 - np.exp(-1e-4)))
+    unlikely = label_scores([("bad", -1e-4), ("good", -9999.0)], ["bad", "good"])
+    assert np.exp(unlikely.log_probabilities).min() > 0
     whole = label_scores([("bad", 0.0)], ["bad", "good"])
     assert whole.log_probabilities[1] < -15  # what a float32 sum cannot exclude
     assert whole.missing_mass == 0.0
