@@ -1,20 +1,21 @@
-"""What the blocks below the adapter make of an article: computed once in a phase, then read back.
+"""What the blocks below the adapter make of an article: computed once, then read back.
 
-Nothing that is learnt reaches these blocks, so that they say the same of an article in every step.
+Nothing that is learnt reaches these blocks, so that they say the same of an article in every step,
+and in every phase.
 """
 
-import tempfile
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import torch
+import transformers
 from torch import nn
+from transformers import PreTrainedModel
 
 from akd.console import say
-from akd.errors import InputError
+from akd.distill.kept_states import KeptStates
 from akd.models.architecture import captured, given
 from akd.models.student import StudentOutput
 
@@ -25,12 +26,13 @@ _RECOMPUTED = "the frozen blocks compute in each step"
 
 
 class FrozenCache:
-    """The states that leave the last frozen block, in a nameless file that ends with the process.
+    """The states that leave the last frozen block, in a file.
 
     It takes up what is read before the phase learns; once it is sealed it is looked up alone, so
     that a phase that goes on after an interruption meets the same bytes. What does not fit as a
     whole is not kept. The first batch is read twice, to see that the model says the same above
-    what was kept: where its upper blocks need more from below, nothing is kept.
+    what was kept: where its upper blocks need more from below, nothing is kept. Where it says the
+    very same, to the last bit, other phases may read what this one has kept.
 
     Args:
         blocks: of the model, from the lowest on.
@@ -40,18 +42,51 @@ class FrozenCache:
     """
 
     def __init__(self, blocks: nn.ModuleList, frozen: int, folder: Path, limit_gib: float) -> None:
-        self._frozen = list(blocks[:frozen])
-        self._above = blocks[frozen]
+        self._frozen, self._learning = list(blocks[:frozen]), list(blocks[frozen:])
         self._limit = int(limit_gib * _GIB)
-        self._end = 0  # of the file
-        self._places: dict[bytes, tuple[int, torch.Size, torch.dtype]] = {}
+        self._kept = KeptStates.nameless(folder)
         self._open = True
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - lives as long as this
-        weakref.finalize(self, self._file.close)
+        self._exact = False
+        self._shared: Path | None = None
+
+    def share(
+        self, model: PreTrainedModel, sequences: Iterable[Sequence[int]], folder: Path
+    ) -> None:
+        """Read what another phase has kept of the same, or keep it for the next ones.
+
+        Args:
+            model: whose blocks they are, with its adapter.
+            sequences: the tokens of all articles.
+            folder: for all that phases keep for one another.
+        """
+        self._shared = folder / self._name(model, sequences)
+        found = KeptStates.published(self._shared)
+        if found is not None:
+            self._kept, self._open = found, False
+
+    def _name(self, model: PreTrainedModel, sequences: Iterable[Sequence[int]]) -> str:
+        """Return a hash of all that decides the states.
+
+        It is of the weights that are not above them, the model's settings, articles and libraries.
+        """
+        above = [name for name, part in model.named_modules() if part in self._learning]
+        digest = blake2b(digest_size=16)
+        for name, weight in model.state_dict().items():
+            if not name.startswith(tuple(f"{block}." for block in above)):
+                digest.update(name.encode())
+                digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        for tokens in sequences:
+            digest.update(f"{list(tokens)}".encode())
+        machine = f"{model.device.type} {torch.backends.cpu.get_cpu_capability()}"
+        libraries = f"{torch.__version__} {transformers.__version__}"
+        settings = f"{len(self._frozen)} {model.config} {machine} {libraries}"
+        digest.update(settings.encode())
+        return digest.hexdigest()
 
     def seal(self) -> None:
         """Take up nothing more."""
+        if self._open and self._exact and self._shared is not None:
+            self._kept.publish(self._shared)
         self._open = False
 
     def beneath(
@@ -66,13 +101,13 @@ class FrozenCache:
 
         def read(tokens: torch.Tensor, lengths: torch.Tensor) -> T:
             keys = _keys(tokens, lengths)
-            if all(key in self._places for key in keys):
+            if all(key in self._kept for key in keys):
                 return self._above_kept(forward, keys, tokens, lengths)
             if not self._open:
                 return forward(tokens, lengths)
             with captured(self._frozen[-1:]) as outputs:
                 found = forward(tokens, lengths)
-            first = not self._places
+            first = not len(self._kept)
             self._keep(keys, outputs[0], lengths.tolist())
             if first and self._open:
                 self._prove(lambda: self._above_kept(forward, keys, tokens, lengths), found)
@@ -83,63 +118,41 @@ class FrozenCache:
     def _above_kept(
         self,
         forward: Callable[[torch.Tensor, torch.Tensor], T],
-        keys: Sequence[bytes],
+        keys: Sequence[str],
         tokens: torch.Tensor,
         lengths: torch.Tensor,
     ) -> T:
-        states = self._read(keys, tokens.shape[1]).to(tokens.device)
-        with given(self._frozen, self._above, states):
+        states = self._kept.read(keys, tokens.shape[1]).to(tokens.device)
+        with given(self._frozen, self._learning[0], states):
             return forward(tokens, lengths)
 
     def _prove(self, again: Callable[[], object], found: object) -> None:
         """Keep nothing where the model says something else above what is kept, or nothing."""
         try:
-            torch.testing.assert_close(again(), found, rtol=1e-2, atol=1e-3)
+            said = again()
+            torch.testing.assert_close(said, found, rtol=1e-2, atol=1e-3)
         except Exception as error:  # whatever it is that such a model cannot do
             reason = type(error).__name__
             self._give_up(f"{_RECOMPUTED}: what stands above them needs more ({reason})")
+        else:
+            both = isinstance(said, torch.Tensor) and isinstance(found, torch.Tensor)
+            self._exact = both and torch.equal(cast(torch.Tensor, said), cast(torch.Tensor, found))
 
     def _give_up(self, why: str) -> None:
         say(why)
-        self._places.clear()
-        self._file.truncate(0)
-        self.seal()
+        self._kept.clear()
+        self._open = False
 
-    def _keep(self, keys: Sequence[bytes], states: torch.Tensor, lengths: Sequence[int]) -> None:
+    def _keep(self, keys: Sequence[str], states: torch.Tensor, lengths: Sequence[int]) -> None:
         if len(states) != len(keys) or states.dim() != 3:
             self._give_up(f"{_RECOMPUTED}: they do not give one vector for each token")
             return
         for key, own, length in zip(keys, states.cpu(), lengths, strict=True):
             kept = own[:length].contiguous()
-            if self._end + kept.nbytes > self._limit:
+            if self._kept.size + kept.nbytes > self._limit:
                 self._give_up(f"{_RECOMPUTED}: their states exceed distill.frozen_cache_gib")
                 return
-            self._write(kept)
-            self._places[key] = self._end, kept.shape, kept.dtype
-            self._end += kept.nbytes
-
-    def _write(self, kept: torch.Tensor) -> None:
-        content = memoryview(kept.view(torch.uint8).numpy().tobytes())
-        try:
-            self._file.seek(self._end)
-            while content:
-                content = content[self._file.write(content) :]
-        except OSError as error:
-            raise InputError(
-                f"the states of frozen blocks cannot be kept on disk ({error.strerror}): lower "
-                "distill.frozen_cache_gib, with 0 they are computed in each step"
-            ) from None
-
-    def _read(self, keys: Sequence[bytes], width: int) -> torch.Tensor:
-        """Return the states of these articles (batch, width, features), zero behind their ends."""
-        _, shape, dtype = self._places[keys[0]]
-        states = torch.zeros(len(keys), width, shape[1], dtype=dtype)
-        for row, key in enumerate(keys):
-            place, shape, dtype = self._places[key]
-            self._file.seek(place)
-            content = bytearray(self._file.read(shape.numel() * dtype.itemsize))
-            states[row, : shape[0]] = torch.frombuffer(content, dtype=dtype).view(shape)
-        return states
+            self._kept.add(key, kept)
 
 
 class Learner(nn.Module):
@@ -176,6 +189,6 @@ class Learner(nn.Module):
         return output
 
 
-def _keys(tokens: torch.Tensor, lengths: torch.Tensor) -> list[bytes]:
+def _keys(tokens: torch.Tensor, lengths: torch.Tensor) -> list[str]:
     rows = zip(tokens.cpu().numpy(), lengths.tolist(), strict=True)
-    return [blake2b(row[:length].tobytes(), digest_size=16).digest() for row, length in rows]
+    return [blake2b(row[:length].tobytes(), digest_size=16).hexdigest() for row, length in rows]

@@ -123,6 +123,8 @@ def _begun(
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
     cache = _cache(model, recipe, start, scratch)
     pupil = Pupil(language_model, tokenizer, reading, lessons.table["text"].to_list(), cache)
+    if cache is not None and PartialState().num_processes == 1:
+        cache.share(model, pupil.sequences, scratch / "frozen")
     if recipe.settings.readout == "pooled":
         pupil.begin_reading(start, goal)
     return pupil

@@ -10,6 +10,7 @@ from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel, PreTrai
 
 from akd.distill.curriculum import goal_of
 from akd.distill.frozen import FrozenCache, Learner
+from akd.distill.kept_states import KeptStates
 from akd.distill.phase import PhaseResult
 from akd.distill.pupil import Pupil
 from akd.errors import InputError
@@ -133,7 +134,7 @@ def test_a_full_disk_is_one_sentence(
     pupil = _pupil(llama, tokenizer, tmp_path, 1.0)
     assert pupil.cache is not None
     with open("/dev/full", "wb", buffering=0) as full:
-        pupil.cache._file = full  # type: ignore[assignment]
+        pupil.cache._kept = KeptStates(full, {})
         with pytest.raises(InputError, match=r"\(No space left on device\): lower distill.frozen"):
             pupil.features()
 
