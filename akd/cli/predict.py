@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from akd import params
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from akd.evaluate.reasons import ReasonWriter
 
 _SHOWN = 10  # rows that are no articles
+_TOLD = ("id", "title", "label", "confidence", "severity", "severity_score")
 
 
 def predict(
@@ -137,22 +137,16 @@ def _answers(
     student: "Student", articles: Sequence[Row], labels: Sequence[Label], batch_size: int
 ) -> list[dict[str, Any]]:
     """Return the answer to each article."""
-    from akd.evaluate.alerts import alerts
+    from akd.evaluate.alerts import answers
     from akd.evaluate.predict import student_probabilities
 
     found = student_probabilities(student, [article["text"] for article in articles], batch_size)
-    numbered = pl.DataFrame(articles).with_columns(
-        id=pl.int_range(len(articles)), language=pl.lit("")
-    )
-    told = {row["id"]: row for row in alerts(numbered, found, labels)}
-    answers = []
-    for number, (article, shares) in enumerate(zip(articles, found.tolist(), strict=True)):
-        answer = {"id": article["id"], "title": told[number]["title"]}
-        for name in ("label", "confidence", "severity", "severity_score"):
-            answer[name] = told[number][name]
+    told = answers(({**article, "language": ""} for article in articles), found, labels)
+    rows = []
+    for answer, shares in zip(told, found.tolist(), strict=True):
         each = {label.name: round(share, 6) for label, share in zip(labels, shares, strict=True)}
-        answers.append({**answer, "probabilities": each})
-    return answers
+        rows.append({**{name: answer[name] for name in _TOLD}, "probabilities": each})
+    return rows
 
 
 def _writer(student: "Student", task: Task, settings: Params) -> "ReasonWriter":

@@ -69,10 +69,11 @@ class FrozenCache:
 
         It is of the weights that are not above them, the model's settings, articles and libraries.
         """
-        above = [name for name, part in model.named_modules() if part in self._learning]
+        parts = model.named_modules()
+        above = tuple(f"{name}." for name, part in parts if part in self._learning)
         digest = blake2b(digest_size=16)
         for name, weight in model.state_dict().items():
-            if not name.startswith(tuple(f"{block}." for block in above)):
+            if not name.startswith(above):
                 digest.update(name.encode())
                 digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         for tokens in sequences:

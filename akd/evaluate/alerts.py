@@ -1,6 +1,6 @@
 """Alerts: what the student says of the newest articles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -19,12 +19,20 @@ def newest(articles: pl.LazyFrame, count: int) -> pl.DataFrame:
 def alerts(
     articles: pl.DataFrame, probabilities: Floats, labels: Sequence[Label]
 ) -> list[dict[str, Any]]:
-    """Return one alert an article, the most severe first.
+    """Return one alert an article, the most severe first."""
+    rows = answers(articles.iter_rows(named=True), probabilities, labels)
+    return sorted(rows, key=lambda row: (-row["severity_score"], row["id"]))
+
+
+def answers(
+    articles: Iterable[Mapping[str, Any]], probabilities: Floats, labels: Sequence[Label]
+) -> list[dict[str, Any]]:
+    """Return what is said of each article, in their order.
 
     The severity score is sum_c p_c * weight_c ([ANON] 2), the level that of the chosen label.
     """
     rows = []
-    for article, found in zip(articles.iter_rows(named=True), probabilities, strict=True):
+    for article, found in zip(articles, probabilities, strict=True):
         label = labels[int(found.argmax())]
         severity = sum(p * c.severity.weight for p, c in zip(found, labels, strict=True))
         rows.append(
@@ -40,4 +48,4 @@ def alerts(
                 "published": article["published"],
             }
         )
-    return sorted(rows, key=lambda row: (-row["severity_score"], row["id"]))
+    return rows
