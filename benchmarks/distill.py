@@ -8,14 +8,13 @@ what was of another version, or of other parameters, lessons or gold, is left ou
 the runs of `akd` over from distill.json, where they can.
 
 Every method sees as many documents, and those of others know nothing of the phases of akd, its
-sharpened or shared targets, and DDK; all are read by its pooled readout, and begin with it fitted
-to what they learn. `readout` is that readout in closed form on the student as it is, where akd
+sharpened or shared targets, and DDK; all are read by its pooled readout, fitted in closed form to
+what they learn, before training and after. `readout` is that on the student as it is, where akd
 begins: what training adds is the difference. `kd` trains all weights on hard labels and a
 divergence (half each), `hard` is akd on the teacher's labels without its doubts. The others train
-adapters at the rate of the paper: `cpt` next tokens alone and then the closed-form readout; `ted`
-the teacher's distribution and its task-filtered states, which must be stored (`dvc exp run -S
-'label.states=[0.53,0.93]'`); `minillm` what it writes itself, weighed by the teacher, which is
-loaded, and then the closed-form readout.
+adapters at the rate of the paper: `cpt` next tokens alone; `ted` the teacher's distribution and its
+task-filtered states, which must be stored (`dvc exp run -S 'label.states=[0.53,0.93]'`); `minillm`
+what it writes itself, weighed by the teacher, which is loaded.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations

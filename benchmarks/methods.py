@@ -10,6 +10,8 @@ from scipy.special import softmax
 
 from benchmarks.phases import FULL_RATE, PAPER_RATE
 
+CERTAIN = 0.01  # a temperature under which only the most probable label is left
+
 Change = Callable[[dict[str, Any]], None]
 """Changes settings, as plain values, in place."""
 
@@ -51,6 +53,12 @@ def _kd(settings: dict[str, Any]) -> None:
     _losses(hard_cross_entropy=0.5, kl=0.5)(settings)
     settings["adapter"].update(kind="full", frozen_share=0.0)
     settings["optimizer"]["learning_rate"] = FULL_RATE
+
+
+def _hard(settings: dict[str, Any]) -> None:
+    """Learn the teacher's labels; so does the readout, of all but certain targets."""
+    _losses(hard_cross_entropy=1.0)(settings)
+    settings["distill"]["target_temperature"] = CERTAIN
 
 
 def _cpt(settings: dict[str, Any]) -> None:
@@ -101,7 +109,7 @@ METHODS: dict[str, Change] = {
     "readout": _nothing,
     "akd": _nothing,
     "kd": _kd,
-    "hard": _losses(hard_cross_entropy=1.0),
+    "hard": _hard,
     "cpt": _cpt,
     "ted": _ted,
     "minillm": _minillm,

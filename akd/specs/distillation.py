@@ -17,7 +17,7 @@ LossName = Literal[
     "minillm",
 ]
 CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
-"""Those that teach the readout of classes; after a phase without them it is fitted anew."""
+"""Those that read the classes, and so train the readout with the adapter."""
 Difficulty = Literal[
     "entropy", "margin", "length", "student_loss", "disagreement", "reciprocal_rank", "random"
 ]

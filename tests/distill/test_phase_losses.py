@@ -13,13 +13,9 @@ import torch
 from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast
 
-from akd.distill.curriculum import goal_of
-from akd.distill.lessons import Lessons
 from akd.distill.losses.classes import forward_kl, jensen_shannon, reverse_kl, skew_kl
 from akd.distill.objective import objective
-from akd.distill.preparation import prepare
 from akd.distill.pupil import Pupil
-from akd.distill.recipe import Recipe
 from akd.distill.trainer import Term
 from akd.errors import InputError
 from akd.models import adapters
@@ -27,14 +23,12 @@ from akd.models.batching import pad_right
 from akd.models.student import StudentOutput
 from akd.records import RATIONALE
 from akd.specs.distillation import LossParams, Phase
-from tests.conftest import SENTENCES, tiny_model
+from tests.conftest import tiny_model
 from tests.distill.tiny_phase import (
-    ADAMW,
     LORA,
     READING,
     TEXTS,
     TRUTH,
-    lessons,
     phase_of,
     predict,
     run_tiny,
@@ -101,37 +95,6 @@ def test_the_direction_of_params_is_the_divergence_that_is_learnt(
     output = StudentOutput(logits, torch.zeros(4, 1), torch.zeros(4, 1, 1))
     expected = divergence(logits, targets, temperature=2.0)
     torch.testing.assert_close(term.loss(output, {"targets": targets}), expected)
-
-
-def test_words_alone_teach_no_classes_but_leave_a_readout(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    """The baseline `cpt`: next tokens first, then the classes in closed form."""
-    phase = phase_of(losses={"next_token": 1.0}, epochs=10)
-    texts, truth = [f"{n} {SENTENCES[n % 5]}" for n in range(20)], [n % 5 % 3 for n in range(20)]
-    curve = run_tiny(tmp_path, tokenizer, "phase", phase, table=lessons(texts, truth)).curve
-    assert curve["next_token"][-1] < 0.8 * curve["next_token"][0]
-    assert predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == truth[:8]
-
-
-@pytest.mark.parametrize(("losses", "learns"), [({"next_token": 1.0}, False), ({"kl": 1.0}, True)])
-def test_a_readout_has_a_gradient_where_a_loss_reads_it(
-    losses: dict[str, float], learns: bool, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    """Several processes wait for the gradient of all that asks for one."""
-    pupil = _pupil(tmp_path, tokenizer, "lora", torch.float32)
-    goal = goal_of(lessons(), np.arange(8), None, 1.0)
-    pupil.begin_reading(tmp_path / "student", goal)
-    recipe = Recipe(phase_of(losses=losses), settings_of(), LORA, ADAMW, seed=5)
-    ready = prepare(pupil, Lessons(lessons(), None, None), recipe, goal, None, None)
-    tokens, lengths = pad_right(pupil.sequences[:2], pupil.pad_token)
-    batch = {"tokens": tokens, "lengths": lengths, "targets": torch.full((2, 3), 1 / 3)}
-    batch["answers"] = torch.tensor([0, 1])
-    [term] = ready.terms.values()
-    term.loss(ready.student(tokens, lengths), batch).backward()
-    asked = {name: w.grad for name, w in ready.student.named_parameters() if w.requires_grad}
-    assert all(gradient is not None for gradient in asked.values())
-    assert ("readout.weight" in asked) == learns
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
