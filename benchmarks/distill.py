@@ -23,8 +23,7 @@ Speed and memory of a step come from step.json (`python -m benchmarks.step`), wh
 """
 
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,9 +93,9 @@ def main(
     right |= _contestants(settings.task, gold["id"].to_list(), labels)
     found |= {model: over_articles(right[model], settings) for model in SEEDLESS}
     for method, change in chosen.items():
-        teach = partial(_right, untaught if method == "readout" else run_phases)
+        teach = untaught if method == "readout" else run_phases
         runs = [_changed(settings, change, number) for number in range(seeds)]
-        right[method] = np.stack([teach(run, lessons[method], gold, labels) for run in runs])
+        right[method] = _right(teach, runs, lessons[method], gold, labels)
         found[method] = {**over_articles(right[method], settings), "right": _packed(right[method])}
         found["akd_minus"] = _differences(right, "akd", settings)
         if ablations:
@@ -226,16 +225,22 @@ def _lessons(name: str, settings: Params, table: pl.DataFrame) -> Lessons:
 
 def _right(
     teach: Callable[[Params, Lessons, Path], Any],
-    settings: Params,
+    runs: Sequence[Params],
     lessons: Lessons,
     gold: pl.DataFrame,
     labels: Ints,
 ) -> Floats:
-    """Teach a student; return 1 for each gold text that it gets right, else 0 (n,)."""
+    """Teach a student in each run; return 1 for what it gets right of gold, else 0 (runs, n).
+
+    They have one folder, in which the first one's frozen states serve the others.
+    """
+    found = []
     with tempfile.TemporaryDirectory() as scratch:
-        teach(settings, lessons, Path(scratch))
-        found = taught_probabilities(settings, Path(scratch), gold["text"].to_list())
-    return np.asarray(found.argmax(axis=1) == labels, np.float64)
+        for settings in runs:
+            teach(settings, lessons, Path(scratch))
+            said = taught_probabilities(settings, Path(scratch), gold["text"].to_list())
+            found.append(said.argmax(axis=1) == labels)
+    return np.stack(found).astype(np.float64)
 
 
 if __name__ == "__main__":
