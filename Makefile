@@ -12,6 +12,7 @@ export PYTHONHASHSEED := 0
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "akd needs Python 3.11 or newer: name one, as in make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	pip install --quiet --disable-pip-version-check -r requirements.lock
 	pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -102,12 +102,34 @@ def read_table(folder: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read all shards of a table, in the order of their names.
 
     Raises:
-        InputError: if there is no shard, or its columns are not those of the schema.
+        InputError: if there is no shard, one is damaged, or its columns are not those of the
+            schema.
     """
-    frame = pl.concat([pl.read_parquet(shard) for shard in table_shards(folder)])
+    shards = table_shards(folder)
+    try:
+        frame = pl.concat([pl.read_parquet(shard) for shard in shards])
+    except pl.exceptions.ComputeError:
+        raise InputError(f"{folder} is damaged: `dvc checkout` or `dvc repro` mends it") from None
     if frame.schema != schema:
         raise InputError(f"{folder} was written by another version of akd: run dvc repro again")
     return frame
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8; a byte order mark before it is passed over.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        InputError: if it is a folder or in another encoding.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder: name a file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 (byte {error.start} of it): save it in that encoding"
+        ) from None
 
 
 @contextmanager
@@ -144,10 +166,10 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: if it is missing or not JSON.
+        InputError: if it is missing, no text in UTF-8, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: run the stage that writes it") from None
     except json.JSONDecodeError as error:
@@ -163,13 +185,14 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line; blank lines are passed over.
 
     Raises:
-        InputError: if the file is missing, or a line is no JSON object (the line is named).
+        InputError: if the file is missing or no text in UTF-8, or a line is no JSON object (the
+            line is named).
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist: create it, one JSON object a line")
     rows = []
     # Not splitlines: it would also cut at U+2028 and the like, which may stand in a JSON string.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:

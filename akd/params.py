@@ -128,12 +128,15 @@ def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        InputError: if it is missing, not YAML, or breaks the schema (the first key is named).
+        InputError: if it is missing, no text in UTF-8, not YAML, or breaks the schema (the first
+            key is named).
     """
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: run from the root of the project") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8: save it in that encoding") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from akd.errors import InputError
-from akd.io import read_json_lines
+from akd.io import read_json_lines, read_text
 from akd.specs.sources import Domain, Source
 
 T = TypeVar("T")
@@ -129,7 +129,8 @@ def load_task(path: Path) -> Task:
     """Read and check a task.yaml.
 
     Raises:
-        InputError: if the file is missing, not YAML, or breaks the schema (the key is named).
+        InputError: if the file is missing, not YAML, breaks the schema (the key is named), or has
+            another name than its folder.
     """
     if not path.is_file():
         known = sorted(folder.parent.name for folder in path.parent.parent.glob("*/task.yaml"))
@@ -137,7 +138,10 @@ def load_task(path: Path) -> Task:
             f"task {path.parent.name!r} has no {path}: choose one of {', '.join(known) or 'none'} "
             "(`-S task=<name>`), or create the file"
         )
-    return _validated(path, TypeAdapter(Task))
+    task = _validated(path, TypeAdapter(Task))
+    if task.name != path.absolute().parent.name:  # what params.yaml knows it by
+        raise InputError(f"{path}: name: {task.name!r} must be the name of its folder: correct it")
+    return task
 
 
 def load_domains(path: Path) -> dict[str, Domain]:
@@ -156,7 +160,7 @@ def load_domains(path: Path) -> dict[str, Domain]:
 
 def _validated(path: Path, schema: TypeAdapter[T]) -> T:
     try:
-        return schema.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return schema.validate_python(yaml.safe_load(read_text(path)))
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

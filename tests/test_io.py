@@ -54,6 +54,23 @@ def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
         io.read_table(tmp_path / "nowhere", SCHEMA)
 
 
+def test_a_damaged_shard_is_named_by_its_table(tmp_path: Path) -> None:
+    io.write_table(tmp_path / "t", pl.DataFrame({"id": ["a"], "value": [1]}), SCHEMA)
+    (tmp_path / "t" / "part-00000.parquet").write_bytes(b"PAR1 half")
+    with pytest.raises(InputError, match="t is damaged: `dvc checkout`"):
+        io.read_table(tmp_path / "t", SCHEMA)
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "mark.jsonl").write_text('{"id": "é"}\n', encoding="utf-8-sig")
+    assert io.read_json_lines(tmp_path / "mark.jsonl") == [{"id": "é"}]
+    (tmp_path / "other.jsonl").write_text('{"id": "é"}\n', encoding="cp1252")
+    with pytest.raises(InputError, match=r"other.jsonl is not UTF-8 \(byte 8 of it\): save it"):
+        io.read_json_lines(tmp_path / "other.jsonl")
+    with pytest.raises(InputError, match="is a folder: name a file"):
+        io.read_json(tmp_path)
+
+
 def test_json_refuses_what_metrics_cannot_compare(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         io.write_json(tmp_path / "m.json", {"loss": float("nan")})

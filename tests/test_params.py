@@ -238,6 +238,9 @@ def test_files_that_are_missing_or_no_yaml(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: [")
     with pytest.raises(InputError, match="not YAML"):
         load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("task: café", encoding="latin-1")
+    with pytest.raises(InputError, match="not UTF-8: save it"):
+        load(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize("kind", ["auto", "batch"])

@@ -62,6 +62,11 @@ def test_a_wrong_task_names_the_key(tmp_path: Path, change: dict[str, Any], told
         load_task(_write(tmp_path, change))
 
 
+def test_a_task_is_named_like_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="name: 'Crises' must be the name of its folder"):
+        load_task(_write(tmp_path, {"name": "Crises"}))
+
+
 def test_verbalizers_must_fit_the_labels(tmp_path: Path) -> None:
     raw = yaml.safe_load((TASKS / "crisis" / "task.yaml").read_text())
     raw["prompt"]["verbalizers"] = [["good", "good", "bad"]]
@@ -101,9 +106,11 @@ def _shown(heading: str) -> str:
 
 
 def test_the_documented_domain_is_one(tmp_path: Path) -> None:
-    (tmp_path / "task.yaml").write_text(_shown("task.yaml"), encoding="utf-8")
-    (tmp_path / "domains.yaml").write_text(_shown("domains.yaml"), encoding="utf-8")
-    (tmp_path / "shots.jsonl").write_text(_shown("shots.jsonl and gold.jsonl"), encoding="utf-8")
-    task, domains = load_task(tmp_path / "task.yaml"), load_domains(tmp_path / "domains.yaml")
+    folder = tmp_path / "tickets"
+    folder.mkdir()
+    (folder / "task.yaml").write_text(_shown("task.yaml"), encoding="utf-8")
+    (folder / "domains.yaml").write_text(_shown("domains.yaml"), encoding="utf-8")
+    (folder / "shots.jsonl").write_text(_shown("shots.jsonl and gold.jsonl"), encoding="utf-8")
+    task, domains = load_task(folder / "task.yaml"), load_domains(folder / "domains.yaml")
     assert [source.domain for source in task.sources] == list(domains)
-    assert len(load_examples(tmp_path / "shots.jsonl", task.label_names)) == 2
+    assert len(load_examples(folder / "shots.jsonl", task.label_names)) == 2

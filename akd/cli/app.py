@@ -5,7 +5,7 @@ What takes long to import (torch, scikit-learn) is imported by the command that 
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from akd import console, params
@@ -79,7 +80,8 @@ def signals(
     for name, value in describe(folder).items():
         rows = value if isinstance(value, dict) else {name.replace("_", " "): value}
         for what, figure in rows.items():
-            table.add_row(f"  {what}" if isinstance(value, dict) else what, str(figure))
+            shown = escape(f"  {what}" if isinstance(value, dict) else what)
+            table.add_row(shown, escape(str(figure)))
     Console().print(table)
     if verify:
         print("verified: files, rows, ids and probabilities are as they were written")
@@ -98,13 +100,23 @@ def keywords(
     """Print the keywords of each domain by origin, and freeze them if asked to."""
     found = read_keywords(folder)
     if freeze is not None:
-        freeze_keywords(freeze, load_domains(freeze), found)
+        _freeze(freeze, found, folder)
     table = Table(title=str(folder))
     for column in ("domain", "origin", "keywords"):
         table.add_column(column)
     for (domain, origin), words in by_origin(folder).items():
-        table.add_row(domain, origin, ", ".join(words))
+        table.add_row(escape(domain), origin, escape(", ".join(words)))
     Console().print(table)
+
+
+def _freeze(path: Path, found: Mapping[str, Sequence[str]], folder: Path) -> None:
+    domains = load_domains(path)
+    if found.keys() != domains.keys():
+        raise InputError(
+            f"{folder} has keywords of {', '.join(found)}, but {path} has the domains "
+            f"{', '.join(domains)}: run the stage for this task first (dvc repro keywords)"
+        )
+    freeze_keywords(path, domains, found)
 
 
 @app.command(epilog="Example: akd gate origin/main")

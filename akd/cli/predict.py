@@ -55,6 +55,7 @@ def predict(
     are no articles are counted, and the first of them told on stderr. With --reasons each answer
     has a `reason`, which is null where the student wrote none.
     """
+    _check_place(out, paths)
     settings = params.load()
     task = load_task(Path("data/tasks") / settings.task / "task.yaml")
     if reasons and adapter is None:
@@ -77,6 +78,13 @@ def predict(
         answers = [{**answer, "reason": reason} for answer, reason in pairs]
     write_json_lines(out, answers)
     print(f"{len(articles) + len(broken)} rows: {len(articles)} in {out}, {len(broken)} left out")
+
+
+def _check_place(out: Path, paths: Sequence[Path]) -> None:
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: name the file to write (`--out answers.jsonl`)")
+    if out.resolve() in {path.resolve() for path in paths}:
+        raise InputError(f"{out} is one of the files to read: name another one to write (`--out`)")
 
 
 def _read(
@@ -119,7 +127,8 @@ def _load(folder: Path, adapter: Path, task: Task, settings: Params) -> "Student
     """Load the student.
 
     Raises:
-        InputError: if it has learnt other labels than those of the task.
+        InputError: if its folder holds no model, or it has learnt other labels than those of the
+            task.
     """
     from akd.evaluate.predict import load_student
     from akd.prompts.reading import load_reading
@@ -130,6 +139,8 @@ def _load(folder: Path, adapter: Path, task: Task, settings: Params) -> "Student
             f"{adapter} has learnt {', '.join(learnt)}, but the task "
             f"{settings.task} has {', '.join(names)}: name its task in params.yaml"
         )
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} holds no model: name the folder of one (`--student`)")
     return load_student(folder, adapter, settings.quantization)
 
 

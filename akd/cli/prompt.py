@@ -71,7 +71,6 @@ def attempt(
 
     What you do not name is taken from the adapted prompt, or from the one of --from-tree.
     """
-    from akd.prompts import store
     from akd.prompts.pin import changed
 
     given = {
@@ -84,11 +83,12 @@ def attempt(
     }
     parts = {name: value for name, value in given.items() if value is not None}
     settings = params.load(_PARAMS)
+    winner = _adapted(settings, folder)
     mine = changed(_pin(file, from_tree, folder), parts, "akd prompt try")
     table = Table(title=f"task {settings.task}, the same articles and shots for both")
     for column in ("prompt", "log-probability", "mutual information", "accuracy", "shots"):
         table.add_column(column, justify="left" if column == "prompt" else "right")
-    for name, *figures, shots in _measured(settings, mine, store.load(folder).prompt):
+    for name, *figures, shots in _measured(settings, mine, winner):
         table.add_row(name, *(f"{figure:.3f}" for figure in figures), str(shots))
     Console().print(table)
 
@@ -107,7 +107,9 @@ def pin(
 
     if file is None and from_tree is None:
         raise InputError("akd prompt pin: name a file, or a prompt of the tree (`--from-tree 3`)")
-    settings, found = params.load(_PARAMS), _pin(file, from_tree, folder)
+    settings = params.load(_PARAMS)
+    _adapted(settings, folder)
+    found = _pin(file, from_tree, folder)
     task, material = _material(settings)
     pinned_prompt(found, material.shots, len(task.labels), settings.prompt.shown_characters)
     write_pins(_PARAMS, {**settings.prompt.pins, settings.task: found})
@@ -125,6 +127,27 @@ def unpin() -> None:
     rest = {task: kept for task, kept in settings.prompt.pins.items() if task != settings.task}
     write_pins(_PARAMS, rest)
     Console().print(f"task {settings.task} has no pin any more: `dvc repro` searches")
+
+
+def _adapted(settings: Params, folder: Path) -> "Prompt":
+    """Return the adapted prompt.
+
+    Raises:
+        InputError: if it is of other labels than those of the current task.
+    """
+    from akd.prompts import store
+
+    names, found = load_task(_task_file(settings)).label_names, store.load(folder)
+    if list(found.labels) != names:
+        raise InputError(
+            f"{folder} is of the labels {', '.join(found.labels)}, but the task {settings.task} "
+            f"has {', '.join(names)}: run the stage for this task first (dvc repro prompt)"
+        )
+    return found.prompt
+
+
+def _task_file(settings: Params) -> Path:
+    return Path("data/tasks") / settings.task / "task.yaml"
 
 
 def _tree(folder: Path) -> list[dict[str, Any]]:
@@ -206,10 +229,10 @@ def _material(settings: Params) -> "tuple[Task, Material]":
     from akd.prompts.adapt import material_of
     from akd.prompts.material import read_shots, read_unlabelled
 
-    folder = Path("data/tasks") / settings.task
-    task = load_task(folder / "task.yaml")
+    file = _task_file(settings)
+    task = load_task(file)
     shots = read_shots(
-        folder, task, Path("data/clean"), settings.prompt, settings.clean.max_characters
+        file.parent, task, Path("data/clean"), settings.prompt, settings.clean.max_characters
     )
     unlabelled = read_unlabelled(Path("data/filtered"), settings.prompt)
     return task, material_of(settings.prompt, shots, unlabelled)

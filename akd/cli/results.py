@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from akd.errors import InputError
 from akd.io import read_json
 from akd.report.words import named
 
@@ -29,6 +30,8 @@ def show(
 ) -> None:
     """Print the tables of the last run and say where its pictures are."""
     report = read_json(metrics)
+    if not isinstance(report, dict) or not {"task", "gap", *_MODELS} <= report.keys():
+        raise InputError(f"{metrics} is not of the evaluate stage: name what that wrote")
     screen = Console()
     screen.print(_headline(report))
     kinds = [kind for kind in ("domain", "language") if len(report.get(f"by_{kind}", {})) > 1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.cleaning.text import article_text
+from akd.corpus.cleaning.text import article_text, clean_text
 from akd.errors import InputError
 from akd.io import table_shards
 from akd.task import Example
@@ -29,7 +29,7 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     for example in examples:
         article = known.get(example.id, {"text": "", "domain": "", "language": ""})
         own = article_text(example.title, example.text, max_characters)
-        text = own if example.text else article["text"]
+        text = own if clean_text(example.text) else article["text"]
         rows.append((example.id, example.label, text, *(article[name] for name in _META)))
     columns = ["id", "label", "text", *_META]
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
@@ -39,12 +39,12 @@ def annotated_articles(examples: Sequence[Example], clean: Path) -> pl.DataFrame
     """Return the clean articles that examples name (`records.CLEAN`), in the order of their shards.
 
     Raises:
-        InputError: if an example has no text, and its id names no clean article (it says what
-            became of the first such one).
+        InputError: if no text of an example is left after cleaning, and its id names no clean
+            article (it says what became of the first such one).
     """
     found = _named(clean / "articles", [example.id for example in examples])
     known = set(found["id"])
-    missing = [e.id for e in examples if not e.text and e.id not in known]
+    missing = [e.id for e in examples if e.id not in known and not clean_text(e.text)]
     if missing:
         fate = _named(clean / "rejected", missing[:1])
         unknown = "never fetched, or one too many for fetch.max_articles_per_source"

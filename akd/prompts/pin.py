@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from akd.errors import InputError
-from akd.io import write_text
+from akd.io import read_text, write_text
 from akd.prompts.demonstrations import Shot, demonstration
 from akd.prompts.template import Prompt
 from akd.specs.prompts import Pin
@@ -60,7 +60,7 @@ def read_pin(path: Path, rest: Pin) -> Pin:
         InputError: if it is missing, no mapping, or breaks the schema (the key is named).
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: write the prompt's parts into it") from None
     except yaml.YAMLError as error:

@@ -28,12 +28,15 @@ class Record:
     Attributes:
         parameters: dotted name and value of every parameter that a stage of the run read.
         now: dotted name and value of every parameter in params.yaml.
+        changed: dotted names of parameters that a stage reads and that have another value now, or
+            are there on one side alone.
         written: what the stages wrote.
         tasks: the task's own files that they read.
     """
 
     parameters: Mapping[str, Any]
     now: Mapping[str, Any]
+    changed: tuple[str, ...]
     written: tuple[Hashed, ...]
     tasks: tuple[Hashed, ...]
 
@@ -51,16 +54,30 @@ def read_record(lock: Path, params: Path) -> Record:
     now = dict(flat(_read(params)))
     stages = _read(lock).get("stages", {})
     try:
-        parameters: dict[str, Any] = {}
+        read: dict[str, Any] = {}
         for stage in stages.values():
             for values in stage.get("params", {}).values():
-                parameters.update(flat(values))
+                read.update(values)
+        parameters = dict(flat(read))
         written = tuple(_hashed(stages, "outs"))
-        read = {found.path: found for found in _hashed(stages, "deps")}
+        deps = {found.path: found for found in _hashed(stages, "deps")}
     except (AttributeError, KeyError, TypeError):
         raise InputError(f"{lock} is not a lock of DVC's: run `dvc repro` again") from None
-    tasks = tuple(found for path, found in sorted(read.items()) if path.startswith("data/tasks/"))
-    return Record(parameters=parameters, now=now, written=written, tasks=tasks)
+    tasks = tuple(found for path, found in sorted(deps.items()) if path.startswith("data/tasks/"))
+    return Record(parameters, now, tuple(_changed(read, now)), written, tasks)
+
+
+def _changed(read: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names below each parameter of the lock that differ, but for one that is no more.
+
+    DVC leaves the stages of a phase that was taken out in its lock.
+    """
+    for parameter in sorted(read):
+        before = dict(flat({parameter: read[parameter]}))
+        below = {k: v for k, v in now.items() if f"{k}.".startswith(f"{parameter}.")}
+        for name in sorted(before.keys() | below.keys()) if below else ():
+            if name not in before or name not in below or before[name] != below[name]:
+                yield name
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

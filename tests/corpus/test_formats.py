@@ -20,6 +20,13 @@ def test_csv_may_hold_line_ends_nul_bytes_and_long_texts(tmp_path: Path) -> None
     assert texts_of(read_files(tmp_path, "a.csv")) == ['two\nlines, "quoted"', "with \0 nul", long]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_is_separated_by_commas(tmp_path: Path, separator: str) -> None:
+    write_file(tmp_path, "a.csv", f"id{separator}body\n1{separator}one\n")
+    with pytest.raises(InputError, match="has one column, .*: separate columns by commas"):
+        read_files(tmp_path, "a.csv")
+
+
 def test_json_values_are_text_as_they_are_written(tmp_path: Path) -> None:
     lines = [
         '{"body": "one", "nr": 123456789012345678901234567890, "day": NaN}',

@@ -112,3 +112,15 @@ def test_the_command_shows_and_freezes(tmp_path: Path) -> None:
     assert "smoke" in done.output
     assert "mined" in done.output
     assert load_domains(domains)["fire"].keywords == ["fire", "smoke"]
+
+
+def test_keywords_of_another_task_are_not_frozen(tmp_path: Path) -> None:
+    domains = tmp_path / "domains.yaml"
+    domains.write_text("flood: {keywords: [flood]}  # ours")
+    table = expanded({"fire": Domain(keywords=["[/fire]"])}, {}, {})
+    write_keywords(table, tmp_path / "keywords")
+    command = ["keywords", "--folder", str(tmp_path / "keywords")]
+    refused = CliRunner().invoke(app, [*command, "--freeze", str(domains)])
+    assert "has keywords of fire, but" in str(refused.exception)
+    assert "# ours" in domains.read_text()
+    assert "[/fire]" in CliRunner().invoke(app, command).output

@@ -136,6 +136,9 @@ def test_the_command_line_prints_what_the_run_found(tmp_path: Path) -> None:
     alone = "the teacher alone is right on 0, the student alone on 60"
     assert f"McNemar: {alone}, p = 1.73e-18" in lines
     assert "ECE before and after a temperature: teacher 0.867, " in shown.output
+    write_json(tmp_path / "m.json", {"rows_in": 3})
+    refused = CliRunner().invoke(app, ["results", "--metrics", str(tmp_path / "m.json")])
+    assert "m.json is not of the evaluate stage" in str(refused.exception)
 
 
 def test_tfidf_learns_the_labels_it_is_given() -> None:
@@ -162,6 +165,13 @@ def test_examples_take_their_text_from_the_articles_or_bring_it(tmp_path: Path) 
     table = with_texts(examples, _clean_folder(tmp_path), 100)
     assert table["text"].to_list() == [SENTENCES[1], "T. x"]
     assert table["language"].to_list() == ["en", ""]
+
+
+def test_a_text_of_which_nothing_is_left_is_none(tmp_path: Path) -> None:
+    clean = _clean_folder(tmp_path)
+    assert with_texts([Example(id="n1", label="a", text="<br>")], clean, 100)["text"][0]
+    with pytest.raises(InputError, match="1 of 1 annotated ids have no article"):
+        with_texts([Example(id="own", label="a", text=" <br> ")], clean, 100)
 
 
 @pytest.mark.parametrize(

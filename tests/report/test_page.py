@@ -123,6 +123,8 @@ def test_the_record_says_what_was_changed_since_the_run(project: Path) -> None:
     assert _row(section, "data/tasks/mine/gold.jsonl")[2] == "0f" * 16
     write_text(project / "params.yaml", "{adapter: {r: 8}}")
     assert "Changed since" not in _section(_page(project), "run").get_text()
+    write_text(project / "params.yaml", "{adapter: {r: 8, alpha: 4}}")
+    assert _row(_section(_page(project), "run"), "adapter.alpha") == ["", "4"]
 
 
 def test_every_figure_has_a_name_a_description_and_a_table(project: Path) -> None:

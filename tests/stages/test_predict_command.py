@@ -9,6 +9,7 @@ import yaml
 from akd.cli.app import main
 from akd.prompts.reading import Reading, save_reading
 from akd.prompts.template import Prompt
+from akd.task import load_task
 from tests.conftest import ROOT
 
 BARE = Prompt(
@@ -25,6 +26,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "tasks").symlink_to(ROOT / "data" / "tasks")
     save_reading(Reading(BARE, ("good", "bad"), 24), tmp_path / "learnt")
+    labels = load_task(ROOT / "data" / "tasks" / "crisis" / "task.yaml").label_names
+    save_reading(Reading(BARE, labels, 24), tmp_path / "of-crisis")
     (tmp_path / "new.jsonl").write_text(json.dumps({"text": "A storm is near.", "note": " "}))
     monkeypatch.chdir(tmp_path)
     return Path("new.jsonl")
@@ -47,6 +50,9 @@ def _told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *
         (("--adapter", "learnt"), "learnt has learnt good, bad, but the task crisis has"),
         (("--reasons",), "no phase up to phase-3 teaches reasons: give one the loss `rationale`"),
         (("--adapter", "nowhere"), "nowhere/reading.json does not exist"),
+        (("--student", "data", "--adapter", "of-crisis"), "data holds no model: name the folder"),
+        (("--out", "data"), "data is a folder: name the file to write"),
+        (("--out", "./new.jsonl"), "new.jsonl is one of the files to read"),
     ],
 )
 def test_what_cannot_be_answered(

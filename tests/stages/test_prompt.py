@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from akd.cli.app import app
 from akd.errors import InputError
-from akd.io import read_json, read_json_lines, write_table
+from akd.io import read_json, read_json_lines, write_json, write_table
 from akd.params import load
 from akd.prompts import store
 from akd.prompts.pin import pin_of, write_pins
@@ -197,6 +197,13 @@ def test_a_prompt_is_pinned_and_unpinned_from_the_command_line(project: Path) ->
     _akd("unpin")
     assert Path("params.yaml").read_text() == free
     Path("mine.yaml").write_text("order: [0, 1]\n")
+    adapted = Path("data/prompt/prompt.json")
+    of_this_task, other = adapted.read_text(), json.loads(adapted.read_text())
+    write_json(adapted, {**other, "labels": ["one", "two"]})
+    for given in (["pin", "--from-tree", "1"], ["try", "--cue", "It is"]):
+        with pytest.raises(InputError, match="of the labels one, two, but the task crisis has"):
+            _akd(*given)
+    adapted.write_text(of_this_task)
     for command, told in (
         (["unpin"], "crisis has no pinned prompt"),
         (["pin"], "name a file, or a prompt of the tree"),

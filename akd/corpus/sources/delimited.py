@@ -30,6 +30,8 @@ def read(path: Path, table: Table) -> Iterator[Row]:
     header = _header(lines, path)
     if not header:
         return
+    if len(header) == 1 and header[0] not in table.columns.values() and {";", "\t"} & {*header[0]}:
+        raise InputError(f"{path} has one column, {header[0]!r}: separate columns by commas")
     table.check(header)
     positions = {ours: header.index(theirs) for ours, theirs in table.columns.items()}
     for where, record in _records(lines, table):

@@ -26,7 +26,7 @@ def resources(run: Run) -> Section | None:
     shares = {
         name: found["trainable_share"]
         for name, found in run.metrics.items()
-        if "trainable_share" in found
+        if "trainable_share" in found and name != "resources"  # of the final phase, once more
     }
     if shares:
         body = tuple((phase, words.percent(share)) for phase, share in shares.items())
@@ -39,16 +39,15 @@ def resources(run: Run) -> Section | None:
 def run_record(run: Run) -> Section:
     """Return parameters and hashes, and every figure of every metrics file."""
     record = run.record
-    changed = [k for k, v in record.parameters.items() if k in record.now and record.now[k] != v]
     lead = "The parameters that the stages read and the MD5 hashes of what they wrote (dvc.lock)."
     tables = []
     if not record.parameters:
         lead = "There is no dvc.lock: these are the parameters of params.yaml."
-    if changed:
+    if record.changed:
         lead += " Since the run params.yaml was changed: the figures above are not of its values."
         body = tuple(
-            (key, words.value(record.parameters[key]), words.value(record.now[key]))
-            for key in sorted(changed)
+            (name, *(words.value(side.get(name, "")) for side in (record.parameters, record.now)))
+            for name in record.changed
         )
         tables.append(Table("Changed since the run", ("parameter", "in the run", "now"), body))
     every = {
