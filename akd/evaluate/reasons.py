@@ -8,18 +8,13 @@ from transformers import PreTrainedModel
 from akd.console import progress
 from akd.errors import InputError
 from akd.evaluate.predict import Student
-from akd.models.writing import SentenceWriter
-from akd.prompts.template import render, told_tokens
-from akd.teacher.rationales import flaw
+from akd.teacher.reasoning import Reasoner
 
 _SHARD = 64  # texts between two steps of the bar
 
 
 class ReasonWriter:
-    """Asks a student for the reasons of labels.
-
-    A label stands behind the text as if the student had said it, and the student goes on, as it
-    was taught (Hsieh et al. 2023; the label comes first, so that the reason is of this label).
+    """Asks a student for the reasons of labels, as it was taught them.
 
     Args:
         student: which has learnt the loss `rationale`.
@@ -36,14 +31,11 @@ class ReasonWriter:
             raise InputError(
                 "a student with virtual tokens writes no reasons: choose another `adapter.kind`"
             )
-        self._prompt, self._cue, tokenizer = student.reading.prompt, cue, student.tokenizer
-        before, end = render(self._prompt, tokenizer)
-        self._after = [[*end, *told_tokens(word, cue, tokenizer)] for word in self._prompt.words]
-        self._writer = SentenceWriter(
+        self._reasoner = Reasoner(
             cast(PreTrainedModel, student.model.get_base_model()),
-            tokenizer,
-            before=before,
-            longest_after=max(map(len, self._after)),
+            student.tokenizer,
+            student.reading.prompt,
+            cue,
             text_tokens=student.reading.text_tokens,
             new_tokens=new_tokens,
             top=1,
@@ -61,17 +53,8 @@ class ReasonWriter:
         starts = range(0, len(texts), _SHARD)
         for start in progress(starts, description="reasons", unit=f"{_SHARD} articles"):
             shown = labels[start : start + _SHARD]
-            after = [self._after[label] for label in shown]
-            written = self._writer.write(texts[start : start + _SHARD], after)
+            written = self._reasoner.write(texts[start : start + _SHARD], shown)
             for row, label in enumerate(shown):
-                tokens = written.top_tokens[row, : int(written.lengths[row]), 0].tolist()
-                text = self._writer.text(tokens).strip()
-                sound = self._is_sound(text, label, bool(written.ended[row]))
-                found.append(text if sound else None)
+                sound = self._reasoner.flaw(written, row, label) is None
+                found.append(self._reasoner.text(written, row) if sound else None)
         return found
-
-    def _is_sound(self, text: str, label: int, ended: bool) -> bool:
-        """Return whether it may be a reason, by what a teacher's must be."""
-        prompt = self._prompt
-        said = (prompt.instruction, prompt.system, prompt.words[label])
-        return flaw(text, ended=ended, said=said, marks=(prompt.article, self._cue)) is None

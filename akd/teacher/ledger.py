@@ -68,6 +68,7 @@ class Ledger:
     def book(self, prompt: str, tokens: int, scores: LabelScores) -> None:
         """Count one answer: its prompt, the tokens that were billed, and what it says."""
         if self._journal is not None:
+            self._journal.parent.mkdir(parents=True, exist_ok=True)
             with self._journal.open("a", encoding="utf-8") as file:
                 file.write(f"{tokens}\n")
         self._tokens += tokens
@@ -112,6 +113,5 @@ class Ledger:
 
 
 def _total(journal: Path) -> int:
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    journal.touch()
-    return sum(map(int, journal.read_text(encoding="utf-8").split()))
+    lines = journal.read_text(encoding="utf-8").split() if journal.is_file() else []
+    return sum(map(int, lines))

@@ -14,17 +14,15 @@ from transformers import PreTrainedModel
 
 from akd.corpus.sampling import sample
 from akd.errors import InputError
-from akd.models.writing import SentenceWriter
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import render, told_tokens
 from akd.records import RATIONALE, Written
 from akd.specs.labels import RationaleParams
 from akd.task import RationaleSeeds, Task
 from akd.teacher.engine import OpenEngine
+from akd.teacher.reasoning import FLAWS, Reasoner
 from akd.teacher.store import open_store, score_all
 
 _CODE = 1  # raise it with any change of code after which a text gets another reason
-FLAWS = ("empty", "unended", "broken", "repeats")
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Rationales:
 
     Attributes:
         table: of what was kept (`records.RATIONALE`).
-        dropped: how many were not, by what is wrong with them; see `flaw`.
+        dropped: how many were not, by what is wrong with them; see `Reasoner.flaw`.
     """
 
     table: pl.DataFrame
@@ -84,15 +82,11 @@ class Explainer:
         self._prompt, self._cue = adapted.prompt.model_copy(update=update), seeds.cue
         self._engine, self._labels, self._spec = engine, list(adapted.labels), spec
         self._shard_articles = shard_articles
-        before, cue = render(self._prompt, engine.tokenizer)
-        self._after = [
-            [*cue, *told_tokens(word, seeds.cue, engine.tokenizer)] for word in self._prompt.words
-        ]
-        self._writer = SentenceWriter(
+        self._reasoner = Reasoner(
             model,
             engine.tokenizer,
-            before=before,
-            longest_after=max(map(len, self._after)),
+            self._prompt,
+            seeds.cue,
             text_tokens=text_tokens,
             new_tokens=spec.tokens,
             top=spec.top,
@@ -117,10 +111,9 @@ class Explainer:
         rows: list[dict[str, Any]] = []
         dropped = dict.fromkeys(FLAWS, 0)
         for place, (row, label) in enumerate(zip(chosen, labels, strict=True)):
-            found = self._row(signals["id"][row], written, place)
-            wrong = self._flaw(found["text"], label, bool(written.ended[place]))
+            wrong = self._reasoner.flaw(written, place, label)
             if wrong is None:
-                rows.append(found)
+                rows.append(self._row(signals["id"][row], written, place))
             else:
                 dropped[wrong] += 1
         if not rows:
@@ -142,25 +135,20 @@ class Explainer:
 
     def _write(self, asked: Sequence[str]) -> Written:
         parts = [key.partition(" ") for key in asked]
-        after = [self._after[int(label)] for label, _, _ in parts]
-        return self._writer.write([text for _, _, text in parts], after)
+        labels = [int(label) for label, _, _ in parts]
+        return self._reasoner.write([text for _, _, text in parts], labels)
 
     def _row(self, key: str, written: Written, place: int) -> dict[str, Any]:
         end = int(written.lengths[place])
         tokens = written.top_tokens[place, :end]
         return {
             "id": key,
-            "text": self._writer.text(tokens[:, 0].tolist()).strip(),
+            "text": self._reasoner.text(written, place),
             "tokens": tokens[:, 0].tolist(),
             "top_tokens": tokens.tolist(),
             "top_log_probabilities": written.top_log_probabilities[place, :end].tolist(),
             "tail_mass": written.tail_mass[place, :end].tolist(),
         }
-
-    def _flaw(self, text: str, label: int, ended: bool) -> str | None:
-        shown = self._prompt
-        said = (shown.instruction, shown.system, shown.words[label])
-        return flaw(text, ended=ended, said=said, marks=(shown.article, self._cue))
 
 
 def open_explainer(
@@ -197,30 +185,3 @@ def open_explainer(
         batch_size=batch_size,
         shard_articles=shard_articles,
     )
-
-
-def flaw(text: str, *, ended: bool, said: Sequence[str], marks: Sequence[str]) -> str | None:
-    """Return why a text is no reason, one of `FLAWS`; None if it may be one.
-
-    Args:
-        text: without blanks around it.
-        ended: whether it came to an end in the room that it had.
-        said: what the prompt says; a reason that stands in it word for word `repeats` it.
-        marks: what a prompt writes and a reason never does; one that does `repeats` it.
-    """
-    plain = _plain(text)
-    if not any(character.isalpha() for character in plain):
-        return "empty"
-    if not ended:
-        return "unended"
-    if "\N{REPLACEMENT CHARACTER}" in text:
-        return "broken"
-    if any(plain in _plain(part) for part in said):
-        return "repeats"
-    shown = any(mark in plain for mark in map(_plain, marks) if mark)
-    return "repeats" if shown else None
-
-
-def _plain(text: str) -> str:
-    """Return a text without case, blanks and punctuation at its ends."""
-    return " ".join(text.casefold().split()).strip(" .!?\"'")

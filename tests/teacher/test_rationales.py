@@ -23,7 +23,8 @@ from akd.specs.engines import TransformersEngine
 from akd.specs.labels import RationaleParams
 from akd.task import load_task
 from akd.teacher.engine import OpenEngine, open_engine
-from akd.teacher.rationales import Explainer, flaw, open_explainer
+from akd.teacher.rationales import Explainer, open_explainer
+from akd.teacher.reasoning import flaw
 from tests.conftest import PROMPT, ROOT, SENTENCES, make_wordy, tiny_model
 
 NAMES = ["risk and warning", "caution and advice", "safe and harmless"]
