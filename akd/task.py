@@ -129,8 +129,7 @@ def load_task(path: Path) -> Task:
     """Read and check a task.yaml.
 
     Raises:
-        InputError: if the file is missing, not YAML, breaks the schema (the key is named), or has
-            another name than its folder.
+        InputError: if the file is missing, not YAML, or breaks the schema (the key is named).
     """
     if not path.is_file():
         known = sorted(folder.parent.name for folder in path.parent.parent.glob("*/task.yaml"))
@@ -138,10 +137,7 @@ def load_task(path: Path) -> Task:
             f"task {path.parent.name!r} has no {path}: choose one of {', '.join(known) or 'none'} "
             "(`-S task=<name>`), or create the file"
         )
-    task = _validated(path, TypeAdapter(Task))
-    if task.name != path.absolute().parent.name:  # what params.yaml knows it by
-        raise InputError(f"{path}: name: {task.name!r} must be the name of its folder: correct it")
-    return task
+    return _validated(path, TypeAdapter(Task))
 
 
 def load_domains(path: Path) -> dict[str, Domain]:
@@ -170,10 +166,22 @@ def _validated(path: Path, schema: TypeAdapter[T]) -> T:
 
 
 def load_held_out(folder: Path, labels: Sequence[str]) -> list[Example]:
-    """Read shots and gold of a task's folder: all that must not reach the student's training."""
-    return [
-        e for name in ("shots", "gold") for e in load_examples(folder / f"{name}.jsonl", labels)
-    ]
+    """Read shots and gold of a task's folder: all that must not reach the student's training.
+
+    Raises:
+        InputError: as `load_examples`, or if an article is in both.
+    """
+    shots, gold = (load_examples(folder / f"{name}.jsonl", labels) for name in ("shots", "gold"))
+    for kind, of_shots, of_gold in (
+        ("id", {e.id for e in shots}, {e.id for e in gold}),
+        ("text", {e.text for e in shots if e.text}, {e.text for e in gold if e.text}),
+    ):
+        if both := of_shots & of_gold:
+            raise InputError(
+                f"{folder}: the {kind} {min(both)[:60]!r} is among shots and gold, so that figures "
+                "would be of what was learnt: take it out of one of them"
+            )
+    return [*shots, *gold]
 
 
 def load_examples(path: Path, labels: Sequence[str]) -> list[Example]:

@@ -46,7 +46,7 @@ def main(
 ) -> None:
     """Write benchmarks/results/prompt.json."""
     settings = params.load()
-    changed = {"pins": {}, **({} if budget is None else {"budget": budget})}
+    changed = {} if budget is None else {"budget": budget}
     search = settings.prompt.model_copy(update=changed)
     settings = settings.model_copy(update={"prompt": search})
     label = settings.label
@@ -83,6 +83,7 @@ def _figures(labelled: Labelled, teacher: Asked, settings: Params, draws: int) -
             shots=shots,
             unlabelled=labelled.unlabelled,
             settings=settings.prompt,
+            pin=None,
             seed=settings.seed,
         )
         searches.append(_search(found))

@@ -1,6 +1,6 @@
 """distill: one phase of distillation from stored signals; only the loss minillm loads a teacher."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from accelerate import PartialState
@@ -18,7 +18,10 @@ from akd.models.load import compute_dtype, load_model, load_tokenizer
 from akd.prompts.reading import reading_of
 from akd.task import load_task
 
-_DECIDES = {"seed", "adapter", "quantization", "optimizer", "distill", "label"}
+_DECIDES: dict[str, Any] = {
+    **dict.fromkeys(("seed", "adapter", "quantization", "optimizer", "distill"), True),
+    "label": {"article_tokens": True, "engine": {"kind", "quantization"}},
+}
 
 
 def main(

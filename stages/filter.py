@@ -23,6 +23,7 @@ def main(
         relevance,
         out,
         held_out=load_held_out(task, load_task(task / "task.yaml").label_names),
+        max_characters=settings.clean.max_characters,
         duplicates=NearDuplicateIndex(
             duplicate.permutations, duplicate.shingle, limits.held_out_similarity, settings.seed
         ),

@@ -31,6 +31,7 @@ def main(
         shots=shots,
         unlabelled=unlabelled,
         settings=settings.prompt,
+        pin=settings.prompt.pins.get(task.name),
         seed=settings.seed,
     )
     if engine.ledger is not None:

@@ -39,8 +39,8 @@ def main(
         **label.model_dump(include={"batch_size", "shard_articles"}),
         text_tokens=label.article_tokens,
     )
-    store = engine.store(adapted.prompt, read)
-    scores = score_all(engine.build(adapted.prompt, read).score, texts, store, label.shard_articles)
+    store, teacher = engine.store(adapted.prompt, read), engine.build(adapted.prompt, read)
+    scores = score_all(teacher.score, texts, store, engine.shard(label.shard_articles))
     if engine.ledger is not None:
         console.say(f"teacher: {engine.ledger.spent()}")
     told = of_blocks(scores, read, adapted.layers)

@@ -103,7 +103,7 @@ NOT_READ = {
     ("keywords", "filter"): "domain signal embedding nli question reference_articles"
     " held_out_similarity max_articles",
     ("relevance", "filter"): "expansion held_out_similarity max_articles",
-    ("filter", "clean"): "min_characters max_characters languages language",
+    ("filter", "clean"): "min_characters languages language",
     ("filter", "filter"): "expansion embedding nli question reference_articles",
     ("prompt", "clean"): "min_characters languages language duplicates",
     ("distill", "distill"): "final",

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from akd.errors import InputError
-from akd.task import load_domains, load_examples, load_task
+from akd.task import load_domains, load_examples, load_held_out, load_task
 from tests.conftest import ROOT
 
 TASKS = ROOT / "data" / "tasks"
@@ -62,11 +62,6 @@ def test_a_wrong_task_names_the_key(tmp_path: Path, change: dict[str, Any], told
         load_task(_write(tmp_path, change))
 
 
-def test_a_task_is_named_like_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="name: 'Crises' must be the name of its folder"):
-        load_task(_write(tmp_path, {"name": "Crises"}))
-
-
 def test_verbalizers_must_fit_the_labels(tmp_path: Path) -> None:
     raw = yaml.safe_load((TASKS / "crisis" / "task.yaml").read_text())
     raw["prompt"]["verbalizers"] = [["good", "good", "bad"]]
@@ -95,6 +90,16 @@ def test_wrong_examples_are_named(tmp_path: Path, rows: list[dict[str, str]], to
 def test_coarse_groups_follow_the_labels() -> None:
     assert load_task(TASKS / "crisis" / "task.yaml").coarse_groups == [0, 0, 1]
     assert load_task(TASKS / "bbc-topics" / "task.yaml").coarse_groups == [0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("both", [{"id": "g"}, {"text": "the same"}])
+def test_no_article_is_among_shots_and_gold(tmp_path: Path, both: dict[str, str]) -> None:
+    for name, key in (("shots", "s"), ("gold", "g")):
+        row = {"id": key, "label": "a", **both}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
+    told = next(iter(both.values()))
+    with pytest.raises(InputError, match=f"'{told}' is among shots and gold"):
+        load_held_out(tmp_path, ["a"])
 
 
 def _shown(heading: str) -> str:

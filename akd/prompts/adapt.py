@@ -20,10 +20,10 @@ from akd.prompts.pin import pinned_prompt
 from akd.prompts.rewrites import NearestWords
 from akd.prompts.search import Expand, Node, Weights, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Demonstration, Prompt, render
+from akd.prompts.template import Demonstration, Prompt, label_paths, render
 from akd.prompts.tree import measured
 from akd.records import Scores
-from akd.specs.prompts import Calibration, PromptParams
+from akd.specs.prompts import Calibration, Pin, PromptParams
 from akd.task import PromptSeeds, Task
 
 ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
@@ -68,7 +68,8 @@ class Asked:
             return True
         try:
             before, after = render(prompt, self.tokenizer)
-            check_room(len(before), self.text_tokens, len(after), self.context)
+            deepest = max(map(len, label_paths(prompt, self.tokenizer))) - 1
+            check_room(len(before), self.text_tokens, len(after) + deepest, self.context)
         except InputError:
             return False
         return True
@@ -108,6 +109,7 @@ def adapt(
     shots: Sequence[Shot],
     unlabelled: Sequence[str],
     settings: PromptParams,
+    pin: Pin | None,
     seed: int,
 ) -> Adaptation:
     """Search a prompt on shots and unlabelled articles, then fit its calibration on both.
@@ -121,6 +123,7 @@ def adapt(
         shots: may be empty: then the unlabelled articles alone choose (zero-shot).
         unlabelled: texts for calibration; `settings.unlabelled` of them score the candidates.
         settings: of the search.
+        pin: the task's prompt, where a person has pinned one.
         seed: of the search.
 
     Raises:
@@ -138,7 +141,6 @@ def adapt(
     layers = teacher.layers_of(calibration)
     material = material_of(settings, shots, unlabelled)
     start = seed_prompt(seeds, labels, teacher.chats[0])
-    pin = settings.pins.get(task.name)
     if pin is None:
         expand: Expand = partial(
             neighbours, moves=_moves(seeds, start, teacher, material, settings, layers)

@@ -100,7 +100,9 @@ def measure(prompt: Prompt, score: Score, material: Material) -> Measured:
 
 
 def _temperature(logits: Array, labels: NDArray[np.int_]) -> float:
-    """Return the temperature of a grid at which the labels are most probable."""
+    """Return the temperature of a grid at which the labels are most probable; 1 without any."""
+    if not len(labels):
+        return 1.0
     return max(TEMPERATURES, key=lambda t: float(log_probabilities(logits / t, labels).mean()))
 
 

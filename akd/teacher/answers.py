@@ -21,20 +21,15 @@ Alternatives = Sequence[tuple[str, float]]
 """Text and log-probability (in nats) of the most probable next tokens."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What is read of one answer: the alternatives for its token, and what the prompt cost."""
-
-    top: Alternatives
-    prompt_tokens: int
-
-
 _LogProbability = Annotated[float, Field(le=_ROUNDING, allow_inf_nan=False)]
 
 
 class _Alternative(BaseModel):
     token: str
     logprob: _LogProbability
+
+
+_Tokens = Annotated[PositiveInt, Field(validation_alias=AliasPath("usage", "prompt_tokens"))]
 
 
 class _Body(BaseModel):
@@ -51,10 +46,22 @@ class _Body(BaseModel):
         ),
         min_length=1,
     )
-    prompt_tokens: PositiveInt = Field(validation_alias=AliasPath("usage", "prompt_tokens"))
+    prompt_tokens: _Tokens
 
 
-def read_answer(body: bytes, server: str) -> Answer:
+class _Bill(BaseModel):
+    prompt_tokens: _Tokens
+
+
+def billed_tokens(body: bytes) -> int:
+    """Return how many tokens of a prompt an answer bills, whatever else it says; 0 if none."""
+    try:
+        return _Bill.model_validate_json(body).prompt_tokens
+    except ValidationError:
+        return 0  # `read_answer` complains of it
+
+
+def read_answer(body: bytes, server: str) -> Alternatives:
     """Read the JSON of a completion or a chat completion (OpenAI's API reference).
 
     Args:
@@ -78,7 +85,7 @@ def read_answer(body: bytes, server: str) -> Answer:
             f"{server} gives probabilities that add up to more than 1: use a server that returns "
             "log-probabilities over the whole vocabulary"
         )
-    return Answer(top, read.prompt_tokens)
+    return top
 
 
 def _complaint(error: ValidationError) -> str:

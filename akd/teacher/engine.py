@@ -29,7 +29,7 @@ from akd.prompts.template import (
 from akd.records import Scores
 from akd.specs.adapters import Quantization
 from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
-from akd.teacher.ledger import Ledger
+from akd.teacher.ledger import Journal, Ledger
 from akd.teacher.store import Store, open_store, score_all
 from akd.teacher.transformers import transformers_teacher
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
@@ -74,6 +74,10 @@ class OpenEngine:
     build: Callable[[Prompt, Sequence[int]], Teacher]
     context: int | None
     nearest: Callable[[str], Sequence[str]] | None
+
+    def shard(self, articles: int) -> int:
+        """Return how many articles are kept at a time, where `articles` are wished for."""
+        return articles if self.ledger is None else min(articles, _PAID_SHARD)
 
     def teacher(self, prompt: Prompt, layers: Sequence[int]) -> Teacher:
         """Return the engine under a prompt; what a paid server has answered is not asked again."""
@@ -196,7 +200,7 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
 
     tokenizer, key = load_tokenizer(folder), key_from_environment()
     account = fingerprint(spec.model_dump(include={"base_url", "model"}))
-    journal = resume_folder() / "spent" / f"{account}.txt"
+    journal = Journal(resume_folder() / "spent" / f"{account}.txt")
     ledger = Ledger(spec.token_budget, spec.cost_budget, spec.price, journal)
 
     def build(prompt: Prompt, _layers: Sequence[int]) -> Teacher:

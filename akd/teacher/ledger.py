@@ -31,6 +31,30 @@ class Report:
     mean_missing_mass: float
 
 
+class Journal:
+    """A file with a line for each answer, the tokens that were billed; processes share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._total = self._read = 0
+
+    def add(self, tokens: int) -> None:
+        """Enter an answer at once."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{tokens}\n")
+
+    def total(self) -> int:
+        """Return the tokens of all whole lines; of the file only what is new is read."""
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                lines = file.read().rpartition(b"\n")[0]
+            self._read += len(lines) + bool(lines)
+            self._total += sum(map(int, lines.split()))
+        return self._total
+
+
 class Ledger:
     """Books every answer against a budget, whatever the prompt, the stage or the run.
 
@@ -38,12 +62,12 @@ class Ledger:
         token_budget: prompt tokens that may be spent.
         cost_budget: money that may be spent on them.
         price: of a million prompt tokens, in the same currency.
-        journal: a file with a line for each answer, the tokens that were billed: what it holds has
-            been spent before, and what is booked is added at once; None for a budget of its own.
+        journal: what it holds has been spent by earlier runs or other processes; None for a budget
+            of its own.
     """
 
     def __init__(
-        self, token_budget: int, cost_budget: float, price: float, journal: Path | None = None
+        self, token_budget: int, cost_budget: float, price: float, journal: Journal | None = None
     ) -> None:
         self._labels = 0
         self._token_budget = token_budget
@@ -51,7 +75,6 @@ class Ledger:
         self._price = price
         self._tokens = 0
         self._journal = journal
-        self._before = 0 if journal is None else _total(journal)
         self._tokens_per_byte = _TOKENS_PER_BYTE
         self._missing: Counter[int] = Counter()
         self._missing_mass: list[float] = []
@@ -62,20 +85,25 @@ class Ledger:
         Their tokens are estimated from their bytes, at the highest rate met so far.
         """
         size = sum(len(prompt.encode()) for prompt in prompts)
-        tokens = self._before + self._tokens + size * self._tokens_per_byte
+        tokens = self._elsewhere() + self._tokens + size * self._tokens_per_byte
         return tokens <= self._token_budget and self._cost(tokens) <= self._cost_budget
 
-    def book(self, prompt: str, tokens: int, scores: LabelScores) -> None:
-        """Count one answer: its prompt, the tokens that were billed, and what it says."""
+    def bill(self, prompt: str, tokens: int) -> None:
+        """Count what one answer to this prompt costs, whatever it says."""
         if self._journal is not None:
-            self._journal.parent.mkdir(parents=True, exist_ok=True)
-            with self._journal.open("a", encoding="utf-8") as file:
-                file.write(f"{tokens}\n")
+            self._journal.add(tokens)
         self._tokens += tokens
         self._tokens_per_byte = max(self._tokens_per_byte, tokens / max(len(prompt.encode()), 1))
+
+    def note(self, scores: LabelScores) -> None:
+        """Count what one answer says."""
         self._labels = len(scores.log_probabilities)
         self._missing[scores.missing] += 1
         self._missing_mass.append(scores.missing_mass)
+
+    def _elsewhere(self) -> int:
+        """Return the tokens that earlier runs and other processes were billed."""
+        return 0 if self._journal is None else self._journal.total() - self._tokens
 
     @property
     def report(self) -> Report:
@@ -100,7 +128,8 @@ class Ledger:
 
     def exhausted(self) -> str:
         """Return the words for a budget that allows no more."""
-        earlier = f", {self._before} tokens in earlier runs ({self._journal})" * bool(self._before)
+        others, where = self._elsewhere(), self._journal and self._journal.path
+        earlier = f", {others} tokens in other runs ({where})" * bool(others)
         return (
             f"the budget of {self._token_budget} prompt tokens and {self._cost_budget:g} in money "
             f"does not allow the next request: {len(self._missing_mass)} articles were labelled "
@@ -110,8 +139,3 @@ class Ledger:
 
     def _cost(self, tokens: float) -> float:
         return tokens * self._price / 1e6
-
-
-def _total(journal: Path) -> int:
-    lines = journal.read_text(encoding="utf-8").split() if journal.is_file() else []
-    return sum(map(int, lines))

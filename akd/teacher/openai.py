@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from urllib.parse import urlsplit
 
 import numpy as np
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 from akd.errors import InputError
 from akd.prompts.template import Prompt, beginning, render_text
 from akd.records import Scores
-from akd.teacher.answers import LabelScores, label_scores, read_answer
+from akd.teacher.answers import LabelScores, billed_tokens, label_scores, read_answer
 from akd.teacher.ledger import Ledger
 from akd.teacher.store import UnfinishedError
 
@@ -37,6 +38,14 @@ def key_from_environment() -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise InputError("OPENAI_API_KEY holds characters that no key has: export it again")
     return key
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an open bracket
+        return False
 
 
 class OpenAITeacher:
@@ -77,7 +86,7 @@ class OpenAITeacher:
         timeout: float,
         retries: int,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
+        if not _is_address(base_url):
             raise InputError(f"{base_url!r} is no address of a server: begin it with http(s)://")
         if found := beginning(prompt.words):
             word, other = found
@@ -132,10 +141,12 @@ class OpenAITeacher:
                     for task in done:
                         task.result()  # raises what the request raised
                         del running[task]
-            finally:
+            except asyncio.CancelledError:  # by the user
                 for task in running:
                     task.cancel()
-                # What ended the loop is on its way up already; the others have no more to say.
+                raise
+            finally:
+                # What ended the loop is on its way up; what the others bring is paid for as well.
                 await asyncio.gather(*running, return_exceptions=True)
 
     def _connect(self) -> AsyncOpenAI:
@@ -163,9 +174,9 @@ class OpenAITeacher:
         except (APIConnectionError, APIStatusError) as error:
             # Without its cause: that holds the request, and the request the key.
             raise InputError(f"{self._server} {self._complaint(error)}") from None
-        answer = read_answer(body, self._server)
-        scores = label_scores(answer.top, self._prompt.words)
-        self._ledger.book(prompt, answer.prompt_tokens, scores)
+        self._ledger.bill(prompt, billed_tokens(body))
+        scores = label_scores(read_answer(body, self._server), self._prompt.words)
+        self._ledger.note(scores)
         answers[row] = scores
 
     async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:

@@ -60,6 +60,8 @@ def _clean(
         (" two\n\tlines\u3000here ", "two lines here"),
         ("cafe\u0301", "café"),
         ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
+        ("a list<![ i ]> and more", "a list and more"),  # no declaration that a parser knows
+        (f"one &#{'9' * 5000}; two", "one two"),
     ],
 )
 def test_clean_text(text: str, expected: str) -> None:
@@ -77,7 +79,20 @@ UGLY = st.text(
 )
 FRAGMENTS = st.lists(
     st.sampled_from(
-        ["<p>", "</p>", "<a b", "<!--", "-->", "<![CDATA[", "&amp;", "&lt;", "amp;", "lt;b&gt;"]
+        [
+            "<p>",
+            "</p>",
+            "<a b",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "<![",
+            "]>",
+            "&amp;",
+            "&lt;",
+            "amp;",
+            "lt;b&gt;",
+        ]
         + ["&#0;", "&#x26;", "<script>x</script>", "e", "\u0301", "\u200d", "...", "Fire ", "火灾"]
     ),
     max_size=30,
@@ -207,6 +222,13 @@ def test_neither_the_order_of_rows_nor_shards_nor_processes_matter(tmp_path: Pat
     shards = _clean(tmp_path, shuffled[5:], shuffled[:2], shuffled[2:5], workers=2)
     for first, second in zip(whole, shards, strict=True):
         assert first.sort("id", "text").equals(second.sort("id", "text"))
+
+
+def test_of_one_article_in_two_domains_the_same_is_kept_whatever_came_first(tmp_path: Path) -> None:
+    both = [article("a", SENTENCES[0], domain=domain) for domain in ("fire", "world")]
+    first, second = (_clean(tmp_path / name, articles(*rows))[0]
+                     for name, rows in (("one", both), ("two", both[::-1])))  # fmt: skip
+    assert first.equals(second)
 
 
 def test_a_clean_corpus_stays_as_it_is(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def _filter(
         relevance,
         out,
         held_out=held_out or [],
+        max_characters=60,
         duplicates=NearDuplicateIndex(permutations=128, shingle=3, similarity=0.5, seed=1),
         limits=limits,
     )
@@ -67,6 +68,16 @@ def test_gold_and_its_near_duplicates_never_pass(tmp_path: Path) -> None:
 
 def test_a_shot_with_its_own_text_holds_out_its_copies(tmp_path: Path) -> None:
     kept, _ = _filter(tmp_path, held_out=[Example(id="own", label="x", text=SENTENCES[2])])
+    assert "n2" not in kept["id"]
+
+
+MARKED = " ".join(f"<i>{word}</i>" for word in SENTENCES[2].split())
+LONG = SENTENCES[2] + " It went on for long, said the mayor of the town." * 40
+
+
+@pytest.mark.parametrize("own", [MARKED, LONG], ids=["marked", "long"])
+def test_a_text_of_its_own_is_compared_as_an_article_would_be(tmp_path: Path, own: str) -> None:
+    kept, _ = _filter(tmp_path, held_out=[Example(id="own", label="x", text=own)])
     assert "n2" not in kept["id"]
 
 
@@ -123,6 +134,7 @@ def test_scores_of_other_articles_are_refused(tmp_path: Path) -> None:
             tmp_path / "relevance",
             tmp_path / "out",
             held_out=[],
+            max_characters=60,
             duplicates=NearDuplicateIndex(permutations=128, shingle=3, similarity=0.5, seed=1),
             limits=LIMITS,
         )

@@ -1,5 +1,6 @@
 """Adapting ends in a classifier; a pin ends the search."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from akd.errors import InputError
 from akd.prompts.adapt import Adaptation, adapt, material_of
 from akd.prompts.pin import changed, pin_of, pinned_prompt, read_pin, write_pins
 from akd.prompts.search import seed_prompt
+from akd.prompts.template import Prompt, label_paths, render
 from akd.specs.prompts import Pin, PromptParams
 from akd.task import PromptSeeds, Task
 from tests.conftest import ROOT
@@ -43,7 +45,10 @@ def _adapt(
     oracle: Oracle | None = None,
 ) -> Adaptation:
     asked = teacher(oracle or Oracle(), tokenizer)
-    return adapt(_task(seeds), asked, shots=shots, unlabelled=FREE, settings=search, seed=1)
+    pin = search.pins.get("crisis")
+    return adapt(
+        _task(seeds), asked, shots=shots, unlabelled=FREE, settings=search, pin=pin, seed=1
+    )
 
 
 def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -54,6 +59,21 @@ def test_adapting_ends_in_a_classifier_and_a_tree(tokenizer: PreTrainedTokenizer
     summary = found.summary()
     assert summary["prompts_scored"] == len(found.nodes) == 8
     assert summary["pinned"] is False
+
+
+def test_a_prompt_fits_only_with_the_labels_that_are_read_behind_it(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    words = ("storm storm", "storm fire")
+    prompt = Prompt(chat=False, system="", instruction="", article="News: ", cue="\nIt is",
+                    words=words, order=(0, 1), demonstrations=())  # fmt: skip
+    before, after = render(prompt, tokenizer)
+    room = len(before) + 20 + len(after)
+    deepest = max(map(len, label_paths(prompt, tokenizer))) - 1
+    assert deepest > 0
+    asked = teacher(Oracle(), tokenizer)
+    assert not replace(asked, context=room).fits(prompt)
+    assert replace(asked, context=room + deepest).fits(prompt)
 
 
 def test_known_shares_of_the_labels_are_part_of_what_is_adapted(

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import log_softmax
 
 from akd.prompts.demonstrations import Shot, demonstration_sets
-from akd.prompts.measure import Material
+from akd.prompts.measure import Material, measure
 from akd.prompts.operators import neighbours
 from akd.prompts.search import Node, Weights, search, seed_prompt, winner
 from akd.prompts.template import Prompt
@@ -35,6 +35,13 @@ def _search(
         random_seed=7,
     )
     return nodes, oracle
+
+
+def test_one_shot_alone_is_measured_as_the_teacher_says_it() -> None:
+    prompt = seed_prompt(SEEDS, 2, chat=False).model_copy(update={"words": ("bad", "good")})
+    alone = measure(prompt, Oracle(), Material(SHOTS[:1], FREE, calibrated=False))
+    [said] = Oracle()(prompt, [SHOTS[0].text]).log_probabilities
+    assert alone.log_probability == pytest.approx(log_softmax(said)[SHOTS[0].label])
 
 
 def test_the_search_finds_the_words_and_the_cue() -> None:

@@ -144,7 +144,7 @@ def test_one_budget_is_for_all_stages_and_runs(project: Path, server: Completion
     with pytest.raises(InputError, match="the budget of 600 prompt tokens"):
         _prompt()
     asked = len(server.bodies)
-    with pytest.raises(InputError, match=r"0 articles were .* tokens in earlier runs \(.*spent"):
+    with pytest.raises(InputError, match=r"0 articles were .* tokens in other runs \(.*spent"):
         _prompt()
     assert len(server.bodies) == asked
     _engine(token_budget=10**6)

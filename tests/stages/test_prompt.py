@@ -35,6 +35,7 @@ def project(teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     TASK.mkdir(parents=True)
     task = yaml.safe_load((ROOT / TASK / "task.yaml").read_text())
     task["prompt"]["verbalizers"] = [["danger", "advice", "harmless"], ["bad", "news", "good"]]
+    task["name"] = "not that of its folder, by which params.yaml knows a task"
     (TASK / "task.yaml").write_text(yaml.safe_dump(task))
     names = [label["name"] for label in task["labels"]]
     shots = [{"id": f"n{n}", "label": names[n % 3]} for n in range(9)]

@@ -15,6 +15,7 @@ from akd.prompts.calibration import Calibrator
 from akd.prompts.template import render_text
 from akd.records import Scores
 from akd.teacher.label import signals
+from akd.teacher.ledger import Journal, Ledger
 from akd.teacher.openai import key_from_environment
 from akd.teacher.store import Store, score_all
 from tests.conftest import SENTENCES
@@ -103,14 +104,43 @@ def test_a_wrong_key_model_or_address(server: CompletionServer) -> None:
         teacher_at(server.url.removesuffix("/v1")).score(SENTENCES)
     with pytest.raises(InputError, match="drops the connection"):
         teacher_at("http://127.0.0.1:9/v1", retries=0).score(SENTENCES)
-    with pytest.raises(InputError, match=r"begin it with http\(s\)://"):
-        teacher_at("localhost:8000/v1")
+    for address in ("localhost:8000/v1", "http://localhost:80a0/v1", "http://[::1", "http:///v1"):
+        with pytest.raises(InputError, match=r"begin it with http\(s\)://"):
+            teacher_at(address)
 
 
 def test_a_word_must_not_begin_another() -> None:
     prompt = PLAIN.model_copy(update={"words": ("safety", "safe", "bad")})
     with pytest.raises(InputError, match="'safe' begins 'safety'"):
         teacher_at("http://127.0.0.1:9/v1", prompt=prompt)
+
+
+def test_what_is_paid_for_is_booked_and_kept_when_another_answer_fails(
+    server: CompletionServer, tmp_path: Path
+) -> None:
+    store, books = Store(tmp_path, {}, Scores), ledger()
+    server.faults = [lambda handler: handler.send(200, BARE)]
+    server.delay = 0.2  # so that the others are under way
+    teacher = teacher_at(server.url, ledger=books, concurrency=3, retries=0)
+    with pytest.raises(InputError, match="without log-probabilities"):
+        score_all(teacher.score, SENTENCES[:3], store, 64)
+    assert len(store.missing(SENTENCES[:3])) == 1
+    before, after = render_text(PLAIN)
+    asked = [body["prompt"].removeprefix(before).removesuffix(after) for body in server.bodies]
+    sound = [f"{before}{text}{after}" for text in asked[1:]]
+    tokens = sum(len(server.tokenizer(prompt).input_ids) for prompt in sound)
+    assert books.report.prompt_tokens == tokens + USAGE["prompt_tokens"]
+
+
+def test_processes_share_a_budget(tmp_path: Path) -> None:
+    one, other = (Ledger(100, 1.0, 0.0, Journal(tmp_path / "spent" / "a.txt")) for _ in range(2))
+    assert other.allows(["x" * 60])
+    one.bill("x" * 60, 60)
+    assert not other.allows(["x" * 180])
+    assert other.allows(["x" * 90])
+    other.bill("x", 30)
+    assert "60 tokens in other runs" in other.exhausted()
+    assert "30 tokens in other runs" in one.exhausted()
 
 
 @pytest.mark.parametrize("cap", ["tokens", "money"])

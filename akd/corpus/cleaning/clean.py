@@ -27,6 +27,9 @@ from akd.records import CLEAN
 ROWS_PER_PART = 2_000  # what a process holds at once
 PARTS_PER_SHARD = 10
 
+_REST = ("domain", "source", "language_hint", "title", "published")
+"""What, beside id and text, two rows can differ in."""
+
 
 def clean(raw: Path, out: Path, settings: Preparation, *, similarity: float, workers: int) -> None:
     """Clean the articles of `raw` into the tables `out`/articles and `out`/rejected.
@@ -84,7 +87,8 @@ def _prepare_all(parts: Sequence[Part], scratch: Path, settings: Preparation, wo
 
 def _fit(path: Path) -> pl.DataFrame:
     fit = pl.scan_parquet(path).filter(pl.col("reason") == "")
-    return fit.select("id", "text_hash").collect()
+    rest = pl.concat_str(_REST, separator="\x1f", ignore_nulls=True).hash().alias("rest_hash")
+    return fit.select("id", "text_hash", rest).collect()
 
 
 def _column(paths: Sequence[Path], number: int) -> NDArray[np.uint32]:

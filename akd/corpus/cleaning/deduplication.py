@@ -27,7 +27,8 @@ def find_duplicates(
     """Return the rows that repeat another one.
 
     Args:
-        entries: `id` and `text_hash` (u64) of each fit article.
+        entries: `id`, `text_hash` (u64) and `rest_hash` (u64, of all else that tells rows apart) of
+            each fit article.
         column: of the signatures, in the order of `entries`.
         permutations: how many columns there are.
         similarity: Jaccard index from which two texts are near duplicates.
@@ -35,7 +36,7 @@ def find_duplicates(
     Returns:
         `row` (in `entries`), `reason` and `detail` (the id of the row that is kept).
     """
-    ranked = entries.with_row_index("row").sort("id", "text_hash")
+    ranked = entries.with_row_index("row").sort("id", "text_hash", "rest_hash")
     rows, ids = ranked["row"].to_numpy(), ranked["id"]
     original = np.full(len(rows), -1, np.int64)
     reasons = np.full(len(rows), "", dtype=object)

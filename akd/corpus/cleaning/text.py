@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, ParserRejectedMarkup
 
 _DROPPED_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Control, format, surrogate, private and unassigned characters."""
@@ -30,13 +30,20 @@ def clean_text(text: str) -> str:
 def _clean_once(text: str) -> str:
     if _MARKUP.search(text):
         text = _NESTED_ESCAPE.sub("&", text)  # else a text costs one round for each level
-        text = BeautifulSoup(text, "html.parser").get_text(" ")
+        text = _without_markup(text)
     # A text has few different characters: looking at each of them once is what makes this fast.
     dropped = [character for character in set(text) if _is_dropped(character)]
     text = text.translate(dict.fromkeys(map(ord, dropped))) if dropped else text
     text = unicodedata.normalize("NFC", text)
     text = _REPEATED.sub(r"\1", text)
     return " ".join(text.split())
+
+
+def _without_markup(text: str) -> str:
+    try:
+        return BeautifulSoup(text, "html.parser").get_text(" ")
+    except (ParserRejectedMarkup, ValueError):  # a declaration or a character that is none
+        return _MARKUP.sub(" ", text)
 
 
 def _is_dropped(character: str) -> bool:

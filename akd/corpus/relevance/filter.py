@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from akd.corpus.cleaning.text import article_text
 from akd.corpus.duplicates import NearDuplicateIndex
 from akd.corpus.examples import annotated_articles
 from akd.corpus.sampling import balanced_sample
@@ -35,6 +36,7 @@ def filter_articles(
     out: Path,
     *,
     held_out: Sequence[Example],
+    max_characters: int,
     duplicates: NearDuplicateIndex,
     limits: Limits,
 ) -> None:
@@ -48,6 +50,7 @@ def filter_articles(
         clean: what the clean stage wrote.
         relevance: the table `records.RELEVANCE`, row by row beside the clean articles.
         held_out: gold and shots, articles of the corpus or with a text of their own.
+        max_characters: to which an example's own text is cut, like an article.
         duplicates: an empty index with the similarity that counts as a near duplicate here.
 
     Raises:
@@ -55,7 +58,7 @@ def filter_articles(
             articles.
     """
     shards = list(zip(table_shards(clean / "articles"), table_shards(relevance), strict=True))
-    names = _index(held_out, clean, duplicates)
+    names = _index(held_out, clean, max_characters, duplicates)
     ids = {example.id for example in held_out}
     judged = [_judge(_scored(*pair), ids, names, duplicates, limits) for pair in shards]
     verdicts = _within_budget(pl.concat(judged), limits.max_articles)
@@ -73,11 +76,14 @@ def filter_articles(
         raise RuntimeError(f"{clean}: rows in are not kept + rejected")
 
 
-def _index(held_out: Sequence[Example], clean: Path, duplicates: NearDuplicateIndex) -> list[str]:
+def _index(
+    held_out: Sequence[Example], clean: Path, max_characters: int, duplicates: NearDuplicateIndex
+) -> list[str]:
     """Add the texts of gold and shots to the index; return the id of each, in its order."""
     inside = annotated_articles(held_out, clean).select("id", "text").rows()
+    own = [(e.id, article_text(e.title, e.text, max_characters)) for e in held_out if e.text]
     names = []
-    for name, text in [*inside, *((e.id, e.text) for e in held_out if e.text)]:
+    for name, text in [*inside, *own]:
         duplicates.add(text)
         names.append(name)
     return names
