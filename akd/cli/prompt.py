@@ -84,7 +84,7 @@ def attempt(
     parts = {name: value for name, value in given.items() if value is not None}
     settings = params.load(_PARAMS)
     winner = _adapted(settings, folder)
-    mine = changed(_pin(file, from_tree, folder), parts, "akd prompt try")
+    mine = changed(_pin(file, from_tree, folder, winner), parts, "akd prompt try")
     table = Table(title=f"task {settings.task}, the same articles and shots for both")
     for column in ("prompt", "log-probability", "mutual information", "accuracy", "shots"):
         table.add_column(column, justify="left" if column == "prompt" else "right")
@@ -108,8 +108,7 @@ def pin(
     if file is None and from_tree is None:
         raise InputError("akd prompt pin: name a file, or a prompt of the tree (`--from-tree 3`)")
     settings = params.load(_PARAMS)
-    _adapted(settings, folder)
-    found = _pin(file, from_tree, folder)
+    found = _pin(file, from_tree, folder, _adapted(settings, folder))
     task, material = _material(settings)
     pinned_prompt(found, material.shots, len(task.labels), settings.prompt.shown_characters)
     write_pins(_PARAMS, {**settings.prompt.pins, settings.task: found})
@@ -157,14 +156,13 @@ def _tree(folder: Path) -> list[dict[str, Any]]:
     return read_json_lines(path)
 
 
-def _pin(file: Path | None, from_tree: int | None, folder: Path) -> Pin:
+def _pin(file: Path | None, from_tree: int | None, folder: Path, adapted: "Prompt") -> Pin:
     """Return the parts of a prompt: of the file, then of the tree or of the adapted prompt."""
-    from akd.prompts import store
     from akd.prompts.pin import pin_of, read_pin
     from akd.prompts.template import Prompt
 
     if from_tree is None:
-        base = pin_of(store.load(folder).prompt)
+        base = pin_of(adapted)
     else:
         rows = {row["number"]: row for row in _tree(folder)}
         if from_tree not in rows:

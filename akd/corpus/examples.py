@@ -28,11 +28,17 @@ def with_texts(examples: Sequence[Example], clean: Path, max_characters: int) ->
     rows = []
     for example in examples:
         article = known.get(example.id, {"text": "", "domain": "", "language": ""})
-        own = article_text(example.title, example.text, max_characters)
-        text = own if clean_text(example.text) else article["text"]
+        text = own_text(example, max_characters) or article["text"]
         rows.append((example.id, example.label, text, *(article[name] for name in _META)))
     columns = ["id", "label", "text", *_META]
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def own_text(example: Example, max_characters: int) -> str:
+    """Return what an example brings itself, as an article's text is cleaned; empty if nothing."""
+    if not clean_text(example.text):
+        return ""
+    return article_text(example.title, example.text, max_characters)
 
 
 def annotated_articles(examples: Sequence[Example], clean: Path) -> pl.DataFrame:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from akd.corpus.cleaning.text import article_text
 from akd.corpus.duplicates import NearDuplicateIndex
-from akd.corpus.examples import annotated_articles
+from akd.corpus.examples import annotated_articles, own_text
 from akd.corpus.sampling import balanced_sample
 from akd.corpus.verdicts import write_judged
 from akd.errors import InputError
@@ -81,7 +80,7 @@ def _index(
 ) -> list[str]:
     """Add the texts of gold and shots to the index; return the id of each, in its order."""
     inside = annotated_articles(held_out, clean).select("id", "text").rows()
-    own = [(e.id, article_text(e.title, e.text, max_characters)) for e in held_out if e.text]
+    own = [(e.id, text) for e in held_out if (text := own_text(e, max_characters))]
     names = []
     for name, text in [*inside, *own]:
         duplicates.add(text)
