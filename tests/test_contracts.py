@@ -1,15 +1,17 @@
 """Contracts of the house: floors, dependencies of stages, sizes, and what the DAG holds."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from akd.specs.distillation import LossName
 from tests.closure import closure, imports
 from tests.conftest import ROOT
 
@@ -157,3 +159,10 @@ def test_a_stage_collects_garbage_once_it_runs_but_none_of_what_it_has_loaded() 
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert told.stdout.split() == ["False", "True", "True"]
+
+
+def test_the_picture_of_the_losses_draws_each_of_them() -> None:
+    template = json.loads((ROOT / ".dvc" / "plots" / "losses.json").read_text())
+    drawn = template["transform"][0]["fold"]
+    assert drawn == ["loss", *get_args(LossName)]
+    assert set(drawn) < set(template["data"]["format"]["parse"])
