@@ -30,7 +30,7 @@ FLOORS = [
     {"corpus"},
     {"task", "records"},
     {"console"},
-    {"clock"},
+    {"clock", "hub"},
     {"io"},
     {"params"},
     {"specs"},

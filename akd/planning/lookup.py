@@ -7,6 +7,7 @@ from typing import Any, assert_never
 import yaml
 
 from akd.errors import InputError
+from akd.hub import hub_failures, reason_of
 from akd.io import read_json, write_json
 from akd.planning.inventory import Inventory, cut, measure
 from akd.specs.pairs import HubModel, LocalModel, Pair, PrunedModel, WheelModel, layer_numbers
@@ -103,13 +104,11 @@ def _of_folder(folder: Path) -> Inventory:
 
 def _download(spec: HubModel) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(spec.id, "config.json", revision=spec.revision)).parent
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except hub_failures() as error:
         raise InputError(
             f"the config of {spec.id}@{spec.revision} is not known here and cannot be downloaded "
-            f"({reason}): check its name, your access (`hf auth login`) and the network"
+            f"({reason_of(error)}): check its name, your access (`hf auth login`) and the network"
         ) from None

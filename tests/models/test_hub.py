@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -35,8 +36,9 @@ for name in sys.argv[2:]:
 class Hub(BaseHTTPRequestHandler):
     """Serves each folder of `root` as the model tiny/<folder>."""
 
-    def __init__(self, root: Path, *arguments: object) -> None:
+    def __init__(self, root: Path, asked: list[str], *arguments: object) -> None:
         self.root = root
+        self.asked = asked
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
@@ -71,6 +73,7 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("X-Repo-Commit", SHA)
         self.end_headers()
         if self.command == "GET":
+            self.asked.append(self.path)
             self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
@@ -78,21 +81,31 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """Give the folder that is served, and the address."""
+def hub(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
+    """Give the folder that is served, the address, and what has been asked for."""
     root = tmp_path / "hub"
     root.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, root))
+    asked: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, root, asked))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield root, f"http://127.0.0.1:{server.server_port}"
+    yield root, f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()
     server.server_close()
 
 
+def _resolve(address: str, home: Path, out: Path, *names: str) -> str:
+    """Resolve them in a fresh process, and return what it says."""
+    there = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", RESOLVE, str(out), *names],
+        env={**os.environ, **there}, cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
 def test_weights_come_once_and_older_ones_as_pickles(
-    hub: tuple[Path, str], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+    hub: tuple[Path, str, list[str]], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
-    root, address = hub
+    root, address, asked = hub
     model = tiny_model("opt")
     for name in ("new", "old", "none"):
         model.config.save_pretrained(root / name)
@@ -102,16 +115,27 @@ def test_weights_come_once_and_older_ones_as_pickles(
     for name in ("new", "old"):
         torch.save(model.state_dict(), root / name / "pytorch_model.bin")
     out = tmp_path / "out"
-    told = subprocess.run(
-        [sys.executable, "-c", RESOLVE, str(out), "new", "old", "none"],
-        env={**os.environ, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)},
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "tiny/none@main has neither" in told.stdout
-    assert len(told.stdout.splitlines()) == 1
+    told = _resolve(address, tmp_path, out, "new", "old", "none")
+    assert "tiny/none@main has neither" in told
+    assert len(told.splitlines()) == 1
     assert sorted(path.name for path in out.iterdir()) == ["new", "old"]
     assert [path.name for path in (out / "new").glob("*model*")] == ["model.safetensors"]
     assert not (out / "new" / "onnx").exists()
     for name in ("new", "old"):
         again = AutoModelForCausalLM.from_pretrained(out / name, local_files_only=True)
         assert torch.equal(again.lm_head.weight, model.lm_head.weight)
+    asked.clear()
+    _resolve(address, tmp_path, tmp_path / "again", "new")
+    assert not [path for path in asked if "safetensors" in path], "the hub's cache has them"
+    for file in (out / "new").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / "new" / file.name).read_bytes()
+        assert not file.is_symlink()
+
+
+def test_a_server_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    told = _resolve(address, tmp_path, tmp_path / "out", "new")
+    assert told.startswith("model tiny/new@main cannot be downloaded (")
+    assert len(told.splitlines()) == 1

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
-from transformers import AutoModelForCausalLM, Gemma3Config, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    Gemma3Config,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    T5Config,
+)
 
 from akd.errors import InputError
 from akd.models.load import compute_dtype, load_model, load_teacher
@@ -43,10 +48,12 @@ def test_a_local_model_and_a_student_cut_out_of_it(teacher_folder: Path, tmp_pat
         ([1, 4], [1, 4]),
     ],
 )
-def test_layers_of_a_pruned_student(layers: object, kept: list[int], tmp_path: Path) -> None:
+def test_layers_of_a_pruned_student(
+    layers: object, kept: list[int], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
     teacher = tiny_model("gemma3", layers=5)
     teacher.save_pretrained(tmp_path / "t")
-    PreTrainedTokenizerFast(tokenizer_object=Tokenizer(BPE())).save_pretrained(tmp_path / "t")
+    tokenizer.save_pretrained(tmp_path / "t")
     spec = PrunedModel.model_validate({"kind": "pruned", "of": "teacher", "layers": layers})
     resolve(spec, tmp_path / "s", teacher=tmp_path / "t")
     student = AutoModelForCausalLM.from_pretrained(tmp_path / "s")
@@ -82,6 +89,29 @@ def test_a_model_that_reads_pictures_too_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("config", [BertConfig(), T5Config()])
+def test_a_model_that_reads_both_ways_is_refused(config: PreTrainedConfig, tmp_path: Path) -> None:
+    config.save_pretrained(tmp_path / "t")
+    with pytest.raises(InputError, match=f"a {config.model_type} does not write from left to"):
+        resolve(LocalModel(kind="local", path=tmp_path / "t"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("config", ["{}", '{"model_type": "nothing"}', "{half of it"])
+def test_a_config_of_no_known_model_is_refused(config: str, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "config.json").write_text(config)
+    with pytest.raises(InputError, match="config.json describes no model"):
+        resolve(LocalModel(kind="local", path=tmp_path / "t"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("family", ["llama", "opt", "gpt2", "gemma2"])
+def test_a_model_without_its_tokenizer_is_refused(family: str, tmp_path: Path) -> None:
+    tiny_model(family).save_pretrained(tmp_path / "t")
+    with pytest.raises(InputError, match="has no tokenizer beside its config.json"):
+        resolve(LocalModel(kind="local", path=tmp_path / "t"), tmp_path / "out")
+
+
 def test_a_model_without_some_of_its_weights_is_refused(
     teacher_folder: Path, tmp_path: Path
 ) -> None:
@@ -92,9 +122,10 @@ def test_a_model_without_some_of_its_weights_is_refused(
         load_model(tmp_path / "t", PLAIN)
 
 
-def test_a_hub_model_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
-    spec = HubModel(kind="hub", id="nobody/nothing", revision="main")
-    with pytest.raises(InputError, match="nobody/nothing@main cannot be downloaded"):
+@pytest.mark.parametrize("name", ["nobody/nothing", "a/b/c", "./models/mine"])
+def test_a_hub_model_out_of_reach_is_one_sentence(name: str, tmp_path: Path) -> None:
+    spec = HubModel(kind="hub", id=name, revision="main")
+    with pytest.raises(InputError, match=f"{name}@main cannot be downloaded"):
         resolve(spec, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

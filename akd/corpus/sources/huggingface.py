@@ -9,6 +9,7 @@ from akd.corpus.sources.location import below
 from akd.corpus.sources.row import Row
 from akd.corpus.sources.table import Table
 from akd.errors import InputError
+from akd.hub import network_failures
 from akd.specs.sources import HuggingFaceSource
 
 
@@ -82,19 +83,12 @@ def _batches(dataset: Any, table: Table, source: HuggingFaceSource) -> Iterator[
         raise _refused(source, error) from None
 
 
-def _network_failures() -> tuple[type[Exception], ...]:
-    # The hub offers its HTTP library under one name, whichever generation of it is installed.
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
-
-    return ConnectionError, httpx.HTTPError
-
-
 def _failures() -> tuple[type[Exception], ...]:
     """Return what `datasets` and the readers below it raise for data that they cannot have."""
     from datasets.exceptions import DatasetsError
 
     of_the_data = (OSError, ValueError, LookupError, RuntimeError, StopIteration, DatasetsError)
-    return *_network_failures(), *of_the_data
+    return *network_failures(), *of_the_data
 
 
 def _refused(source: HuggingFaceSource, error: Exception) -> InputError:
@@ -106,7 +100,7 @@ def _refused(source: HuggingFaceSource, error: Exception) -> InputError:
             "check `dataset` and `revision`; for a gated or private one accept its terms on the "
             "hub and run `hf auth login`"
         )
-    elif isinstance(error, _network_failures()):
+    elif isinstance(error, network_failures()):
         advice = "check the network, or put a copy of it into the task's folder `articles`"
     else:
         advice = "check `dataset`, `config` and `revision`, and that its files are whole"
