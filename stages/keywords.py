@@ -6,6 +6,7 @@ from akd.corpus.relevance.keywords import expanded, open_domains, write_keywords
 from akd.corpus.relevance.mining import mine
 from akd.corpus.sampling import sampled_texts
 from akd.io import write_json
+from akd.specs.engines import teacher_quantization
 from akd.task import load_domains
 
 
@@ -25,7 +26,7 @@ def main(
         from akd.models.load import load_teacher
 
         taught = complete_keywords(
-            *load_teacher(models / "teacher"),
+            *load_teacher(models / "teacher", teacher_quantization(settings.label.engine)),
             seeds,
             languages=expansion.languages,
             temperature=expansion.temperature,

@@ -9,6 +9,7 @@ from akd.corpus.relevance.scoring import score_articles
 from akd.corpus.sampling import sampled_texts
 from akd.io import write_json
 from akd.models.relevance import logits_of
+from akd.specs.engines import teacher_quantization
 from akd.task import load_task
 
 
@@ -25,6 +26,7 @@ def main(
         reference=sampled_texts(clean, limits.reference_articles),
         settings=limits,
         teacher=models / "teacher",
+        quantization=teacher_quantization(settings.label.engine),
         batch_size=settings.label.batch_size,
     )
     articles = score_articles(

@@ -27,7 +27,7 @@ from akd.planning.display import notes, tables
 from akd.planning.lookup import inventories_of
 from akd.planning.plan import Work, as_json, make_plan
 from akd.report import page
-from akd.specs.engines import TransformersEngine
+from akd.specs.engines import teacher_quantization
 from akd.task import load_domains, load_task
 
 
@@ -203,7 +203,7 @@ def _work(settings: params.Params, dtype: DType) -> Work:
         labels=len(load_task(Path("data/tasks") / settings.task / "task.yaml").labels),
         read_states=len(read),
         kept_states=len(set(settings.label.states)),
-        teacher_quantised=isinstance(engine, TransformersEngine) and engine.quantization == "nf4",
+        teacher_quantised=teacher_quantization(engine).kind == "nf4",
         teacher_batch=settings.label.batch_size,
         student_batch=settings.optimizer.batch_size,
         student_prompt=settings.distill.student_prompt,

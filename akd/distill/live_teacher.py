@@ -10,9 +10,8 @@ from akd.errors import InputError
 from akd.io import file_hashes
 from akd.models.load import load_teacher
 from akd.prompts.reading import Reading, reading_of
-from akd.specs.adapters import Quantization
 from akd.specs.distillation import Phase
-from akd.specs.engines import TransformersEngine
+from akd.specs.engines import teacher_quantization
 from akd.specs.labels import LabelParams
 from akd.teacher.folder import model_fingerprint, read_manifest
 
@@ -48,6 +47,5 @@ def teacher_for(
             "run `dvc repro models teacher-label`, or leave minillm out of `distill.phases`"
         )
     console.say("minillm: the teacher is loaded, since it weighs what the student writes")
-    kind = label.engine.quantization if isinstance(label.engine, TransformersEngine) else "none"
-    model, tokenizer = load_teacher(folder, Quantization(kind=kind))
+    model, tokenizer = load_teacher(folder, teacher_quantization(label.engine))
     return LiveTeacher(model, tokenizer, reading_of(prompt, "same", label.article_tokens))

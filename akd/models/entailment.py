@@ -9,6 +9,7 @@ from transformers import ZeroShotClassificationPipeline, pipeline
 from akd.console import bar
 from akd.corpus.relevance.scores import GroupLogits, Groups, Logits, absolute
 from akd.errors import InputError
+from akd.hub import hub_failures, reason_of
 from akd.models.load import compute_dtype, device
 from akd.specs.pairs import HubModel, LocalModel
 
@@ -64,11 +65,10 @@ def _pipeline(model: HubModel | LocalModel) -> ZeroShotClassificationPipeline:
             device=device(),
             dtype=compute_dtype(),
         )
-    except OSError as error:
-        reason = str(error).strip().splitlines()[0]
+    except hub_failures() as error:
         raise InputError(
-            f"filter.nli.model {name} cannot be loaded ({reason}): check its name and the network, "
-            "or name a `local` folder"
+            f"filter.nli.model {name} cannot be loaded ({reason_of(error)}): check its name and "
+            "the network, or name a `local` folder"
         ) from None
     if classify.entailment_id < 0:
         raise InputError(

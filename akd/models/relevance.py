@@ -19,6 +19,7 @@ from akd.models.embedding import MiddleLayerEmbedder
 from akd.models.entailment import entailment_logits
 from akd.models.load import load_teacher
 from akd.models.questions import question_logits
+from akd.specs.adapters import Quantization
 from akd.specs.relevance import EmbeddingParams, FilterParams, ScorerKind
 
 Step = Literal["domain", "signal"]
@@ -32,6 +33,7 @@ def logits_of(
     *,
     settings: FilterParams,
     teacher: Path,
+    quantization: Quantization,
     batch_size: int,
 ) -> Logits:
     """Return the logits of a filter step; `keywords` loads no model, `nli` its own.
@@ -43,13 +45,14 @@ def logits_of(
         reference: a sample of the corpus, against which similarities are measured.
         settings: of all scorers.
         teacher: folder of the resolved teacher, which `embedding` and `teacher` load.
+        quantization: of that teacher.
         batch_size: texts in one forward pass.
     """
     match kind:
         case "keywords":
             return standardised(keyword_similarity(reference, groups), reference)
         case "embedding":
-            embed = _embedder(settings.embedding, teacher, batch_size).embed
+            embed = _embedder(settings.embedding, teacher, quantization, batch_size).embed
             return standardised(embedding_similarity(embed, reference, groups), reference)
         case "nli":
             nli = settings.nli
@@ -60,7 +63,7 @@ def logits_of(
         case "teacher":
             asked = settings.question
             return question_logits(
-                *_loaded(teacher),
+                *_loaded(teacher, quantization),
                 reference,
                 groups,
                 question=asked.domain if step == "domain" else asked.signal,
@@ -72,13 +75,17 @@ def logits_of(
 
 
 @cache
-def _loaded(teacher: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _loaded(
+    teacher: Path, quantization: Quantization
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the teacher once for both steps, if it is asked in both."""
-    return load_teacher(teacher)
+    return load_teacher(teacher, quantization)
 
 
-def _embedder(settings: EmbeddingParams, teacher: Path, batch_size: int) -> MiddleLayerEmbedder:
-    model, tokenizer = load_teacher(teacher)
+def _embedder(
+    settings: EmbeddingParams, teacher: Path, quantization: Quantization, batch_size: int
+) -> MiddleLayerEmbedder:
+    model, tokenizer = load_teacher(teacher, quantization)
     return MiddleLayerEmbedder(
         model,
         tokenizer,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from akd.specs.adapters import Quantization
 from akd.specs.base import Count, Frozen, Positive
 
 
@@ -47,3 +48,9 @@ class OpenAIEngine(Frozen):
 
 
 Engine = Annotated[TransformersEngine | VllmEngine | OpenAIEngine, Field(discriminator="kind")]
+
+
+def teacher_quantization(engine: Engine) -> Quantization:
+    """Return how the pair's teacher is held, in whatever stage it is loaded."""
+    kind = engine.quantization if isinstance(engine, TransformersEngine) else "none"
+    return Quantization(kind=kind)

@@ -19,16 +19,15 @@ from akd.models.load import compute_dtype, device, load_teacher, load_tokenizer
 from akd.models.scoring import context_of
 from akd.models.synonyms import nearest_words
 from akd.models.truncation import check_room, excerpts
-from akd.prompts.template import (
-    Prompt,
-    beginning,
-    render,
-    tells_apart,
-    tells_apart_in_full,
-)
+from akd.prompts.template import Prompt, beginning, render, tells_apart, tells_apart_in_full
 from akd.records import Scores
-from akd.specs.adapters import Quantization
-from akd.specs.engines import Engine, OpenAIEngine, TransformersEngine, VllmEngine
+from akd.specs.engines import (
+    Engine,
+    OpenAIEngine,
+    TransformersEngine,
+    VllmEngine,
+    teacher_quantization,
+)
 from akd.teacher.ledger import Journal, Ledger
 from akd.teacher.store import Store, open_store, score_all
 from akd.teacher.transformers import transformers_teacher
@@ -136,7 +135,7 @@ def open_engine(spec: Engine, folder: Path, *, text_tokens: int, batch_size: int
 def _open_transformers(
     spec: TransformersEngine, folder: Path, text_tokens: int, batch_size: int
 ) -> OpenEngine:
-    model, tokenizer = load_teacher(folder, Quantization(kind=spec.quantization))
+    model, tokenizer = load_teacher(folder, teacher_quantization(spec))
 
     def build(prompt: Prompt, layers: Sequence[int]) -> Teacher:
         return transformers_teacher(

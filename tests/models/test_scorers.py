@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from numpy.typing import NDArray
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -19,6 +20,7 @@ from akd.errors import InputError
 from akd.models.entailment import entailment_logits
 from akd.models.questions import question_logits
 from akd.models.relevance import logits_of
+from akd.specs.adapters import Quantization
 from akd.specs.pairs import HubModel, LocalModel
 from akd.specs.relevance import FilterParams
 from tests.conftest import ROOT, SENTENCES
@@ -31,7 +33,7 @@ def _nli(folder: Path, labels: dict[str, int]) -> LocalModel:
     words = sorted({word.lower().strip(".") for text in SENTENCES for word in text.split()})
     words += ["this", "text", "is", "about", "disaster", "joy", "."]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join([*special, *dict.fromkeys(words)]))
     tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
     torch.manual_seed(0)
@@ -93,21 +95,35 @@ def test_questions_are_answered_text_by_text_around_the_mean(
     assert found[1, 1] == pytest.approx(float(said[yes] - said[no]) - raw.mean(), abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["keywords", "embedding", "nli", "teacher"])
-def test_every_kind_of_scorer_is_built(kind: Any, tmp_path: Path, teacher_folder: Path) -> None:
+def _logits_of(kind: Any, held: Any, tmp_path: Path, teacher: Path) -> NDArray[np.float64]:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())["filter"]
     labels = {"contradiction": 0, "neutral": 1, "entailment": 2}
     raw["nli"]["model"] = _nli(tmp_path / "nli", labels).model_dump()
-    logits = logits_of(
+    return logits_of(
         kind,
         "domain",
         GROUPS,
         SENTENCES,
         settings=FilterParams.model_validate(raw),
-        teacher=teacher_folder,
+        teacher=teacher,
+        quantization=Quantization(kind=held),
         batch_size=2,
-    )
-    found = logits(SENTENCES).each
+    )(SENTENCES).each
+
+
+@pytest.mark.parametrize("kind", ["keywords", "embedding", "nli", "teacher"])
+def test_every_kind_of_scorer_is_built(kind: Any, tmp_path: Path, teacher_folder: Path) -> None:
+    found = _logits_of(kind, "none", tmp_path, teacher_folder)
     assert found.shape == (len(SENTENCES), len(GROUPS))
     assert np.isfinite(found).all()
     assert found.std(axis=0).min() > 0
+
+
+@pytest.mark.parametrize("kind", ["embedding", "teacher"])
+def test_a_teacher_held_in_four_bits_is_so_for_the_filter(
+    kind: Any, tmp_path: Path, teacher_folder: Path
+) -> None:
+    whole = _logits_of(kind, "none", tmp_path / "whole", teacher_folder)
+    packed = _logits_of(kind, "nf4", tmp_path / "packed", teacher_folder)
+    assert not np.array_equal(whole, packed)
+    assert np.isfinite(packed).all()
