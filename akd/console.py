@@ -1,5 +1,6 @@
 """What a person sees while a stage runs: progress bars, and errors as one sentence."""
 
+import errno
 import gc
 import os
 import signal
@@ -16,6 +17,12 @@ from akd.clock import timed
 from akd.errors import InputError
 
 T = TypeVar("T")
+
+_NO_ROOM = "OutOfMemoryError"  # of torch, which is not loaded for its name alone
+_LESS = (
+    "lower optimizer.batch_size or label.batch_size, set optimizer.gradient_checkpointing, or hold "
+    "the models in 4 bits (quantization.kind, label.engine.quantization); `akd plan` says what fits"
+)
 
 PathOption = Annotated[Path, typer.Option()]
 """A path that a stage takes by name; every such option is required."""
@@ -66,7 +73,7 @@ def say(text: str) -> None:
 
 
 def guard(command: Callable[[], None]) -> None:
-    """Run a command; an `InputError` becomes one sentence and exit code 2.
+    """Run a command; an `InputError` becomes one sentence and exit code 2, as do full disk and GPU.
 
     SIGTERM ends it like Ctrl-C: folders that were being written are removed, what is finished is
     kept, and the exit code is 130.
@@ -76,6 +83,16 @@ def guard(command: Callable[[], None]) -> None:
         command()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("error: the disk is full: free some of it, and run the same again", file=sys.stderr)
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if type(error).__name__ != _NO_ROOM:
+            raise
+        print(f"error: the GPU is full ({str(error).splitlines()[0]}): {_LESS}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted: run the same again, it goes on from what is kept", file=sys.stderr)

@@ -22,7 +22,7 @@ from akd.specs.relevance import FilterParams
 class Params(Frozen):
     """All of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     task: str
     pair: str
     pairs: dict[str, Pair]
@@ -67,7 +67,7 @@ class Params(Frozen):
     @model_validator(mode="after")
     def _nothing_is_written_behind_virtual_tokens(self) -> Self:
         for name, phase in self.distill.phases.items():
-            if self.adapter.kind in ("prompt", "prefix") and "minillm" in phase.losses:
+            if self.adapter.virtual_tokens and "minillm" in phase.losses:
                 raise ValueError(
                     f"the loss 'minillm' of {name} does not sample behind virtual tokens: choose "
                     "another `adapter.kind`, or leave the loss out of `distill.phases`"

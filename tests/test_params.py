@@ -44,6 +44,28 @@ def test_an_unknown_key_is_named(raw: dict[str, Any], tmp_path: Path) -> None:
         _load(raw, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 2**32}, "seed"),
+        ({"optimizer": {"learning_rate": float("inf")}}, "optimizer.learning_rate"),
+        ({"distill": {"target_temperature": float("nan")}}, "distill.target_temperature"),
+    ],
+)
+def test_a_number_that_no_run_could_take_is_refused(
+    change: dict[str, Any], named: str, raw: dict[str, Any], tmp_path: Path
+) -> None:
+    for section, value in change.items():
+        raw[section] = {**raw[section], **value} if isinstance(value, dict) else value
+    with pytest.raises(InputError, match=named):
+        _load(raw, tmp_path)
+
+
+def test_disk_for_frozen_states_may_have_no_limit(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["distill"]["frozen_cache_gib"] = float("inf")
+    assert _load(raw, tmp_path).distill.frozen_cache_gib == float("inf")
+
+
 def test_an_unknown_kind_is_named(raw: dict[str, Any], tmp_path: Path) -> None:
     raw["quantization"] = {"kind": "int3"}
     with pytest.raises(InputError, match="quantization.kind: Input should be 'none' or 'nf4'"):

@@ -83,9 +83,11 @@ def _reasons(
     """Return which tokens are of a reason (batch, width), and the teacher's word on each.
 
     `top_tokens` and `top_log_probabilities` are (batch, width, k), `tail_mass` (batch, width); what
-    is not of a reason holds nothing.
+    is not of a reason, or not stored of it, holds nothing.
     """
-    alternatives = max((len(r["top_tokens"][0]) for r in reasons if r), default=1)
+    alternatives = max(
+        (len(r["top_tokens"][0]) for r in reasons if r and r["top_tokens"]), default=1
+    )
     shape = (len(reasons), width)
     counted = torch.zeros(shape, dtype=torch.bool)
     tops = torch.zeros((*shape, alternatives), dtype=torch.long)
@@ -96,9 +98,10 @@ def _reasons(
             continue
         place = slice(length + reason["start"], length + len(reason["tokens"]))
         counted[row, place] = True
-        tops[row, place] = torch.tensor(reason["top_tokens"])
-        log_probabilities[row, place] = torch.tensor(reason["top_log_probabilities"])
-        tails[row, place] = torch.tensor(reason["tail_mass"])
+        if reason["top_tokens"]:
+            tops[row, place] = torch.tensor(reason["top_tokens"])
+            log_probabilities[row, place] = torch.tensor(reason["top_log_probabilities"])
+            tails[row, place] = torch.tensor(reason["tail_mass"])
     return {
         "reason": counted,
         "top_tokens": tops,

@@ -43,7 +43,7 @@ class FrozenCache:
 
     def __init__(self, blocks: nn.ModuleList, frozen: int, folder: Path, limit_gib: float) -> None:
         self._frozen, self._learning = list(blocks[:frozen]), list(blocks[frozen:])
-        self._limit = int(limit_gib * _GIB)
+        self._limit = limit_gib * _GIB
         self._kept = KeptStates.nameless(folder)
         self._open = True
         self._exact = False
@@ -61,7 +61,7 @@ class FrozenCache:
         """
         self._shared = folder / self._name(model, sequences)
         found = KeptStates.published(self._shared)
-        if found is not None:
+        if found is not None and found.size <= self._limit:
             self._kept, self._open = found, False
 
     def _name(self, model: PreTrainedModel, sequences: Iterable[Sequence[int]]) -> str:
@@ -88,6 +88,7 @@ class FrozenCache:
         """Take up nothing more."""
         if self._open and self._exact and self._shared is not None:
             self._kept.publish(self._shared)
+            self._kept = KeptStates.published(self._shared) or self._kept  # once is enough
         self._open = False
 
     def beneath(

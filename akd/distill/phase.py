@@ -20,7 +20,7 @@ from akd.distill.preparation import prepare
 from akd.distill.processes import alone
 from akd.distill.progress import Progress, remove_checkpoints
 from akd.distill.pupil import Pupil
-from akd.distill.reasons import reasons_of
+from akd.distill.reasons import Reason, reasons_of
 from akd.distill.recipe import Recipe
 from akd.distill.sampling import Split, split
 from akd.distill.schedule import Schedule, schedule
@@ -88,7 +88,7 @@ def run_phase(
     plan = _plan(pupil, lessons.table, recipe, goal, parts, progress)
     if recipe.settings.own_share > 0:
         goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
-    reasons = reasons_of(lessons, reading, reason_cue, tokenizer, context_of(model.config))
+    reasons = _reasons(lessons, recipe, reading, reason_cue, tokenizer, context_of(model.config))
     ready = prepare(pupil, lessons, recipe, goal, reasons, teacher)
     if pupil.cache is not None:
         pupil.cache.seal()
@@ -119,8 +119,9 @@ def _begun(
 ) -> Pupil:
     """Return the student as it is before the phase."""
     before, after = reading.around(tokenizer)
-    virtual = recipe.adapter.tokens if recipe.adapter.kind in ("prompt", "prefix") else 0
-    check_room(virtual + before, reading.text_tokens, after, context_of(model.config))
+    check_room(
+        recipe.adapter.virtual_tokens + before, reading.text_tokens, after, context_of(model.config)
+    )
     set_seed(recipe.seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
     cache = _cache(model, recipe, start, scratch)
@@ -151,6 +152,24 @@ def _cache(
     reads_more = recipe.phase.losses.keys() & {"ted", "rationale", "minillm"}
     return (
         FrozenCache(blocks, frozen, scratch, limit) if frozen and limit and not reads_more else None
+    )
+
+
+def _reasons(
+    lessons: Lessons,
+    recipe: Recipe,
+    reading: Reading,
+    cue: str,
+    tokenizer: PreTrainedTokenizerBase,
+    context: int | None,
+) -> list[Reason | None] | None:
+    return reasons_of(
+        lessons,
+        reading,
+        cue,
+        tokenizer,
+        context=None if context is None else context - recipe.adapter.virtual_tokens,
+        alternatives=recipe.settings.losses.rationale.kind == "top_k",
     )
 
 

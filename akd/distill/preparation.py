@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from torch import nn
 
@@ -20,7 +21,8 @@ from akd.distill.reasons import Reason
 from akd.distill.recipe import Recipe
 from akd.distill.rollouts import Rollouts
 from akd.distill.trainer import Complete, Term, as_it_is
-from akd.specs.distillation import CLASS_LOSSES
+from akd.errors import InputError
+from akd.specs.distillation import CLASS_LOSSES, WORD_LOSSES
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def prepare(
         InputError: if student or teacher do not fit a loss.
     """
     losses, rollouts = recipe.settings.losses, None
+    _check_head_is_reached(pupil, recipe)
     if "minillm" in recipe.phase.losses:
         asked, texts = cast(LiveTeacher, teacher), lessons.table["text"].to_list()
         rollouts = Rollouts(pupil, asked, losses.minillm, texts, recipe.seed)
@@ -78,6 +81,17 @@ def prepare(
         terms,
         as_it_is if rollouts is None else rollouts.extend,
     )
+
+
+def _check_head_is_reached(pupil: Pupil, recipe: Recipe) -> None:
+    # Losses on words read the head behind the back of what hands out gradients to processes.
+    apart = PartialState().num_processes > 1 and pupil.readout is not None
+    if apart and recipe.phase.losses.keys() & WORD_LOSSES and pupil.head().weight.requires_grad:
+        raise InputError(
+            f"{' and '.join(sorted(recipe.phase.losses.keys() & WORD_LOSSES))} with adapter.kind "
+            "full cannot train a pooled student in several processes: launch one, set "
+            "`distill.readout: label_words`, or choose another adapter"
+        )
 
 
 def _filters(pupil: Pupil, lessons: Lessons, recipe: Recipe, goal: Goal) -> Filters | None:

@@ -1,14 +1,19 @@
 """What the processes of one phase, and those of other experiments beside it, may do at one time."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from akd.console import say
+from akd.distill.progress import remove_checkpoints
 from akd.errors import InputError
+
+_ABANDONED = 14 * 24 * 3600  # seconds since the last checkpoint
 
 
 def check_launch(batch_size: int) -> None:
@@ -39,10 +44,37 @@ def alone(folder: Path) -> Iterator[None]:
 
     Two experiments of a queue that differ in nothing that decides the training meet there: the
     second one waits, and then finds the folder removed. The lock ends with the process.
+    Checkpoints beside it with which nobody has gone on for two weeks are removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{folder}.lock")
     state = PartialState()
-    with lock if state.is_main_process else nullcontext():
+    with _held(_lock_of(folder)) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            _remove_abandoned(folder.parent)
         state.wait_for_everyone()  # no process looks for checkpoints before the lock is held
         yield
+
+
+@contextmanager
+def _held(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process trains the very same: this one waits for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_abandoned(trainings: Path) -> None:
+    for file in trainings.glob("*.lock"):
+        folder = file.with_suffix("")
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _ABANDONED:
+            with suppress(Timeout), _lock_of(folder).acquire(timeout=0):
+                remove_checkpoints(folder)
+
+
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(f"{folder}.lock")

@@ -20,6 +20,7 @@ from akd.distill.readout import fit_readout
 from akd.errors import InputError
 from akd.models.architecture import transformer_blocks
 from akd.models.batching import forward_all
+from akd.models.load import vocabulary_of
 from akd.models.student import (
     READOUT,
     LabelWordStudent,
@@ -166,9 +167,13 @@ class Pupil:
     def _forward(
         self, forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: Ints
     ) -> NDArray[np.float32]:
-        """Return a row of figures for each asked article, as the student says them in use."""
+        """Return a row of figures for each asked article, as the student says them in use.
+
+        Raises:
+            InputError: if some are not finite.
+        """
         with self.in_use():
-            return forward_all(
+            found = forward_all(
                 forward if self.cache is None else self.cache.beneath(forward),
                 [self.sequences[row] for row in rows],
                 batch_size=_BATCH,
@@ -176,6 +181,12 @@ class Pupil:
                 device=self.language_model.device,
                 description="student" if len(rows) == len(self.sequences) else None,
             )
+        if not np.isfinite(found).all():
+            raise InputError(
+                "what the student makes of the articles is no longer finite: lower "
+                "optimizer.learning_rate, or set AKD_DTYPE=float32 if it is float16"
+            )
+        return found
 
 
 def words_head(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Head:
@@ -190,4 +201,4 @@ def words_head(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> He
             "next_token, rationale and minillm out of `distill.phases`, or choose another model"
         )
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return head_of(cast(nn.Linear, head), len(tokenizer))
+    return head_of(cast(nn.Linear, head), vocabulary_of(tokenizer))

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import cross_val_predict
 
+from akd.errors import InputError
 from akd.models.student import Readout
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,14 @@ def fit_readout(features: NDArray[np.float32], probabilities: Floats) -> Readout
     Args:
         features: of the articles, see `akd.models.student.article_features` (n, features).
         probabilities: of the teacher (n, labels).
+
+    Raises:
+        InputError: if there is one article alone, of which none can be left out.
     """
+    if len(features) < 2:
+        raise InputError(
+            "one article teaches no student: add some, or lower the thresholds of `filter`"
+        )
     center, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     inputs = (features - center) / spread
     ridge = RidgeCV(alphas=STRENGTHS).fit(inputs, probabilities)

@@ -22,6 +22,8 @@ class Reason:
         top_tokens: for each token of the reason the teacher's most probable ones (reason, k).
         top_log_probabilities: theirs (reason, k), in nats.
         tail_mass: for each token the probability of all others (reason,).
+
+    The last three are empty where the words alone are learnt: they are most of what is stored.
     """
 
     tokens: list[int]
@@ -36,7 +38,9 @@ def reasons_of(
     reading: Reading,
     cue: str,
     tokenizer: PreTrainedTokenizerBase,
+    *,
     context: int | None,
+    alternatives: bool,
 ) -> list[Reason | None] | None:
     """Return the reason of each article, None where it has none; None where no loss asks for any.
 
@@ -45,7 +49,9 @@ def reasons_of(
         reading: how the student reads an article.
         cue: stands between label word and reason.
         tokenizer: of the student.
-        context: how many tokens the student can read; None where they have no end.
+        context: how many tokens the student can read besides virtual ones; None where they have
+            no end.
+        alternatives: whether more is learnt than the words.
 
     Raises:
         InputError: if the teacher wrote none, or the student has another tokenizer than it, or no
@@ -59,7 +65,9 @@ def reasons_of(
     found: list[Reason | None] = []
     for key, label in lessons.table.select("id", "label").rows():
         row = written.get(key)
-        found.append(None if row is None else _reason(row, words[label], cue, tokenizer))
+        found.append(
+            None if row is None else _reason(row, words[label], cue, tokenizer, alternatives)
+        )
     given = [reason for reason in found if reason is not None]
     if not given:
         raise InputError(
@@ -71,17 +79,22 @@ def reasons_of(
     return found
 
 
-def _reason(row: dict[str, Any], word: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> Reason:
+def _reason(
+    row: dict[str, Any],
+    word: str,
+    cue: str,
+    tokenizer: PreTrainedTokenizerBase,
+    alternatives: bool,
+) -> Reason:
     if str(tokenizer.decode(row["tokens"])).strip() != row["text"].strip():
         raise InputError(
             f"the reason of {row['id']} is of another tokenizer than the student's: leave "
             "`rationale` out of `distill.phases`, or choose a student of the teacher's family"
         )
     forced = told_tokens(word, cue, tokenizer)
+    said = ("top_tokens", "top_log_probabilities", "tail_mass")
     return Reason(
         tokens=[*forced, *row["tokens"]],
         start=len(forced),
-        top_tokens=row["top_tokens"],
-        top_log_probabilities=row["top_log_probabilities"],
-        tail_mass=row["tail_mass"],
+        **{name: row[name] if alternatives else [] for name in said},
     )

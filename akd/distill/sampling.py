@@ -93,6 +93,9 @@ class DomainSampler(Sampler[int]):
 class DomainWeights:
     """The weights r of DDK, measured anew before each segment (Liu et al. 2024, section 3).
 
+    A batch is drawn while the one before it is learnt from, so that each measurement but the first
+    is of the student one step before its segment.
+
     l_M = exp(CE of model M on the domain's validation articles). r_0 = softmax(l_S / l_T);
     psi = r_t exp(l_S / l_T); r_{t+1} = alpha psi / sum psi + (1 - alpha) / N. The teacher's
     cross-entropy with its own distribution is that distribution's entropy, and comes from the
@@ -190,10 +193,10 @@ def _domains(table: pl.DataFrame, by: str) -> list[str]:
 def domain_table(
     names: Sequence[str], teacher: Floats, history: Sequence[Measurement], every: int
 ) -> pl.DataFrame:
-    """Return the log of DDK: weight and both losses of each domain at each measured step."""
+    """Return the log of DDK: weight and both losses of each domain after each measured step."""
     return pl.DataFrame(
         {
-            "step": [number * every for number in range(len(history)) for _ in names],
+            "step": [max(0, number * every - 1) for number in range(len(history)) for _ in names],
             "domain": list(names) * len(history),
             "weight": [weight for at in history for weight in at.weights],
             "student_loss": [loss for at in history for loss in at.student],

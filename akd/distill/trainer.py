@@ -86,7 +86,8 @@ class DistillationTrainer(Trainer):
         means = cast(torch.Tensor, self.accelerator.reduce(parts, "mean"))
         if not torch.isfinite(means).all():  # of any process, so that all of them end
             values = ", ".join(f"{name} {float(found.detach())}" for name, found in losses.items())
-            raise InputError(self._complaint(f"loss ({values})", inputs["rows"].tolist()))
+            own = not torch.isfinite(parts).all()
+            raise InputError(self._complaint(f"loss ({values})" if own else "loss", inputs, own))
         self._progress.add(
             self.state.global_step, dict(zip(("loss", *losses), means.tolist(), strict=True))
         )
@@ -107,14 +108,16 @@ class DistillationTrainer(Trainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         found = [weight.grad for weight in model.parameters() if weight.grad is not None]
         if not torch.stack([gradient.isfinite().all() for gradient in found]).all():
-            raise InputError(self._complaint("gradient", inputs["rows"].tolist()))
+            raise InputError(self._complaint("gradient", inputs, self.args.world_size == 1))
         return loss
 
-    def _complaint(self, what: str, rows: Sequence[int]) -> str:
+    def _complaint(self, what: str, batch: Batch, own: bool) -> str:
+        """Name the articles, if they are sure to be those of this process."""
+        named = ", ".join(self._ids[row] for row in batch["rows"].tolist())
         return (
-            f"the {what} is no longer finite at step {self.state.global_step}, articles "
-            f"{', '.join(self._ids[row] for row in rows)}: lower optimizer.learning_rate or "
-            "optimizer.max_gradient_norm"
+            f"the {what} is no longer finite at step {self.state.global_step}, "
+            f"{f'articles {named}' if own else 'in one of the processes'}: lower "
+            "optimizer.learning_rate or optimizer.max_gradient_norm"
         )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002

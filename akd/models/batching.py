@@ -61,21 +61,26 @@ def forward_all(
 ) -> NDArray[np.float32]:
     """Return a row of figures for each sequence (n, width), in their order.
 
+    Equal sequences are read once, and so have the very same figures.
+
     Args:
         forward: maps right-padded tokens (batch, length) and lengths (batch,) to (batch, width).
         description: of the progress bar; None for work too short to need one.
     """
+    numbers = {tokens: number for number, tokens in enumerate(dict.fromkeys(map(tuple, sequences)))}
+    distinct = list(numbers)
     parts: list[NDArray[np.float32]] = []
     order: list[int] = []
     with bar(
         description=description or "",
         unit="article",
-        total=len(sequences),
+        total=len(distinct),
         shown=description is not None,
     ) as progress:
-        for rows in batches_by_length(sequences, batch_size):
-            tokens, lengths = pad_right([sequences[row] for row in rows], pad_token)
+        for rows in batches_by_length(distinct, batch_size):
+            tokens, lengths = pad_right([distinct[row] for row in rows], pad_token)
             parts.append(forward(tokens.to(device), lengths.to(device)).float().cpu().numpy())
             order.extend(rows)
             progress.update(len(rows))
-    return np.concatenate(parts)[np.argsort(order)]
+    found = np.concatenate(parts)[np.argsort(order)]
+    return found[[numbers[tuple(tokens)] for tokens in sequences]]

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from akd.console import progress
+from akd.models.load import vocabulary_of
 
 _LIST = re.compile(r"[^\W_]*(?:[ ,、，'’-]+[^\W_]*)*")
 """What a token of a list may hold: letters, digits, spaces, commas, hyphens and apostrophes."""
@@ -32,7 +33,7 @@ class ListOnly(LogitsProcessor):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
-        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        texts = tokenizer.batch_decode([[token] for token in range(vocabulary_of(tokenizer))])
         allowed = torch.zeros(vocabulary, dtype=torch.bool)
         for token, text in enumerate(texts[:vocabulary]):
             allowed[token] = text == "\n" or bool(text and _LIST.fullmatch(text))

@@ -67,6 +67,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return how many rows of a head stand for tokens: behind them a model may have padding.
+
+    Numbers of tokens may leave some out, and so their count may be lower.
+    """
+    return max(tokenizer.get_vocab().values()) + 1
+
+
 def load_model(folder: Path, quantization: Quantization) -> PreTrainedModel:
     """Load a resolved causal language model onto this machine's device, in evaluation mode.
 

@@ -15,6 +15,7 @@ from akd.console import bar
 from akd.models.architecture import capped, captured, class_logits, transformer_blocks
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, filled_rows, stepped_rows
+from akd.models.load import vocabulary_of
 from akd.models.truncation import check_room, truncated
 from akd.records import Scores
 
@@ -65,7 +66,7 @@ class TextScorer:
         self._after = list(after)
         self._labels = [tuple(label) for label in labels]
         self._branches = branches(self._labels)
-        self._vocabulary = len(tokenizer)  # rows of the head beyond it are padding, and no words
+        self._vocabulary = vocabulary_of(tokenizer)
         self._text_tokens = text_tokens
         walks = len(self._branches) > 1
         self._filled = stepped_rows(batch_size) if walks else filled_rows(batch_size)

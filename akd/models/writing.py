@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from akd.models.architecture import capped
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, stepped_rows
+from akd.models.load import vocabulary_of
 from akd.models.scoring import context_of
 from akd.models.truncation import check_room, sentence_end, truncated
 from akd.records import Written
@@ -55,7 +56,7 @@ class SentenceWriter:
         self._widest = None if context is None else context - len(before) - new_tokens
         self._prefix = Prefix(model, before, int(tokenizer.pad_token_id))
         self._ends = end_tokens(tokenizer)
-        self._vocabulary = max(tokenizer.get_vocab().values()) + 1  # the head may have padding
+        self._vocabulary = vocabulary_of(tokenizer)
 
     @torch.inference_mode()
     def write(self, texts: Sequence[str], after: Sequence[Sequence[int]]) -> Written:
@@ -131,7 +132,7 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
 
 def line_ends(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Return the tokens after which a line is over: those of `end_tokens`, and line breaks."""
-    tokens = range(max(tokenizer.get_vocab().values()) + 1)
+    tokens = range(vocabulary_of(tokenizer))
     texts = tokenizer.batch_decode([[token] for token in tokens])
     breaks = {token for token, text in zip(tokens, texts, strict=True) if "\n" in text}
     return end_tokens(tokenizer) | breaks

@@ -90,7 +90,7 @@ def footprint(
     trainable = trainable_parameters(inventory, adapter)
     full = adapter.kind == "full"
     flow = BYTES["float32" if quantised else dtype]
-    virtual = adapter.tokens if adapter.kind in ("prompt", "prefix") else 0
+    virtual = adapter.virtual_tokens
     tokens = (length + virtual) * batch
     saved = saved_per_token(
         inventory,

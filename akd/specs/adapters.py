@@ -34,9 +34,14 @@ class Adapter(Frozen):
 
     def first_block(self, depth: int) -> int:
         """Return the lowest of `depth` blocks, counted from 0, that holds anything trainable."""
-        if self.kind in ("prompt", "prefix"):
+        if self.virtual_tokens:
             return 0
         return math.floor(self.frozen_share * depth + _ROUNDING)
+
+    @property
+    def virtual_tokens(self) -> int:
+        """How many virtual tokens stand before all others."""
+        return self.tokens if self.kind in ("prompt", "prefix") else 0
 
 
 class Quantization(Frozen):

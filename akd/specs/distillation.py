@@ -18,6 +18,8 @@ LossName = Literal[
 ]
 CLASS_LOSSES = frozenset({"soft_cross_entropy", "hard_cross_entropy", "kl"})
 """Those that read the classes, and so train the readout with the adapter."""
+WORD_LOSSES = frozenset({"next_token", "rationale", "minillm"})
+"""Those that read words, and so the language model's own head."""
 Difficulty = Literal[
     "entropy", "margin", "length", "student_loss", "disagreement", "reciprocal_rank", "random"
 ]
@@ -85,7 +87,7 @@ class MiniLLMParams(Frozen):
 
     tokens: Positive
     teacher_share: Annotated[float, Field(gt=0, lt=1)]
-    clip: PositiveFloat
+    clip: Annotated[float, Field(gt=0)]
 
 
 class LossParams(Frozen):
@@ -169,7 +171,7 @@ class DistillParams(Frozen):
     difficulty: Difficulty
     sampling: SamplingParams
     losses: LossParams
-    frozen_cache_gib: NotNegative
+    frozen_cache_gib: Annotated[float, Field(ge=0)]
     final: str
     phases: dict[str, Phase] = Field(min_length=1)
 

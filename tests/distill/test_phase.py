@@ -279,3 +279,13 @@ def test_gradient_checkpointing_computes_again_and_learns_the_same(
     assert len(passes[True]) == len(passes[False]) + 4  # steps
     plain, twice = (predict(tmp_path, tokenizer, f"again-{again}") for again in (False, True))
     np.testing.assert_allclose(plain, twice, atol=1e-4)
+
+
+def test_a_student_that_says_nothing_finite_is_one_sentence(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = tiny_model("llama")
+    model.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(InputError, match="makes of the articles is no longer finite: lower"):
+        run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=1), model=model)
+    assert not (tmp_path / "phase").exists()

@@ -13,9 +13,11 @@ import torch
 from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast
 
+from akd.distill.lessons import Lessons
 from akd.distill.losses.classes import forward_kl, jensen_shannon, reverse_kl, skew_kl
 from akd.distill.objective import objective
 from akd.distill.pupil import Pupil
+from akd.distill.reasons import reasons_of
 from akd.distill.trainer import Term
 from akd.errors import InputError
 from akd.models import adapters
@@ -29,6 +31,7 @@ from tests.distill.tiny_phase import (
     READING,
     TEXTS,
     TRUTH,
+    lessons,
     phase_of,
     predict,
     run_tiny,
@@ -183,6 +186,40 @@ def test_a_student_learns_to_give_the_reasons_that_some_articles_have(
     ).curve
     assert curve["rationale"][-2:].mean() < 0.3 * curve["rationale"][0]
     assert predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
+
+
+def test_words_alone_are_learnt_without_the_alternatives_that_are_stored(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    for alternatives in (True, False):
+        found = reasons_of(
+            Lessons(lessons(), None, _rationales(tokenizer, 2), None),
+            READING,
+            "\nReason:",
+            tokenizer,
+            context=None,
+            alternatives=alternatives,
+        )
+        assert found is not None
+        assert [bool(reason.top_tokens) for reason in found if reason] == [alternatives] * 2
+
+
+def test_virtual_tokens_take_room_from_reasons(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    reading = replace(READING, text_tokens=30)
+    room = 256 - 30 - sum(reading.around(tokenizer))  # enough for the article without its reason
+    with pytest.raises(InputError, match="no room for 30"):
+        run_tiny(
+            tmp_path,
+            tokenizer,
+            "phase",
+            phase_of(epochs=1, losses={"rationale": 1.0}),
+            reading=reading,
+            rationales=_rationales(tokenizer, 2),
+            adapter=LORA.model_copy(update={"kind": "prompt", "tokens": room}),
+        )
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_reasons_of_another_tokenizer_are_refused_before_training(

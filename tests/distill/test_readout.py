@@ -8,6 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from akd.distill.curriculum import Floats, goal_of
 from akd.distill.readout import fit_readout
+from akd.errors import InputError
 
 _WIDTH, _LABELS = 24, 3
 
@@ -33,6 +34,11 @@ def test_it_finds_the_teacher_behind_its_moods() -> None:
     states, asked = _states(600, 1), _states(600, 2)
     found = _said(states, _teacher(states, noise=3.0, seed=3), asked)
     assert (found.argmax(1) == _teacher(asked, noise=0.0, seed=0).argmax(1)).mean() > 0.9
+
+
+def test_one_article_teaches_no_student() -> None:
+    with pytest.raises(InputError, match="one article teaches no student"):
+        fit_readout(np.ones((1, 4), np.float32), np.array([[0.2, 0.8]]))
 
 
 def test_left_out_articles_choose_how_sure_it_is() -> None:

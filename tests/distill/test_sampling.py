@@ -171,4 +171,4 @@ def test_every_kind_draws_as_many_rows(kind: str) -> None:
 def test_the_log_of_the_domains_has_a_row_for_each_domain_and_measurement() -> None:
     history = [Measurement([1.5, 2.0], [0.4, 0.6]), Measurement([1.2, 1.9], [0.3, 0.7])]
     table = domain_table(["a", "b"], np.array([1.1, 1.2]), history, every=20)
-    assert table.rows()[2:] == [(20, "a", 0.3, 1.2, 1.1), (20, "b", 0.7, 1.9, 1.2)]
+    assert table.rows()[2:] == [(19, "a", 0.3, 1.2, 1.1), (19, "b", 0.7, 1.9, 1.2)]

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.distill.frozen import FrozenCache
 from akd.models.architecture import transformer_blocks
 from tests.conftest import FAMILIES, adapter_spec, tiny_model
 from tests.distill.tiny_phase import TEXTS, lessons, phase_of, run_tiny, settings_of
@@ -37,6 +39,7 @@ def _run(
     seed: int = 0,
     texts: Sequence[str] = TEXTS,
     frozen_share: float = 0.7,
+    limit_gib: float = 1.0,
 ) -> int:
     """Run a phase; return how often its second block computed."""
     model = tiny_model(family, seed=seed)
@@ -48,8 +51,8 @@ def _run(
         phase_of(epochs=3),
         start=start,
         model=model,
-        settings=settings_of(own_share=0.5, difficulty="student_loss"),
-        table=lessons(texts),
+        settings=settings_of(own_share=0.5, difficulty="student_loss", frozen_cache_gib=limit_gib),
+        table=lessons(texts, [n % 3 for n in range(len(texts))]),
         adapter=LORA.model_copy(update={"frozen_share": frozen_share}),
     )
     return passes.count
@@ -94,3 +97,26 @@ def test_half_of_what_was_kept_is_not_read(
     assert _run(tmp_path, tokenizer, "again") == 1
     assert _bytes(tmp_path / "first") == _bytes(tmp_path / "again")
     assert _run(tmp_path, tokenizer, "once-more") == 0
+
+
+def test_what_exceeds_the_limit_is_not_read_either(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    _run(tmp_path, tokenizer, "kept")
+    assert _run(tmp_path, tokenizer, "phase", limit_gib=1e-6) > 1
+    shutil.rmtree(tmp_path / "frozen")
+    _run(tmp_path, tokenizer, "alone", limit_gib=1e-6)
+    assert _bytes(tmp_path / "phase") == _bytes(tmp_path / "alone")
+
+
+def test_what_is_kept_for_others_lies_on_the_disk_once(
+    tmp_path: Path, llama: PreTrainedModel
+) -> None:
+    cache = FrozenCache(transformer_blocks(llama), 2, tmp_path, float("inf"))
+    cache.share(llama, [[3, 4]], tmp_path / "frozen")
+    read = cache.beneath(lambda tokens, _: llama.base_model(tokens).last_hidden_state)
+    with torch.inference_mode():
+        read(torch.tensor([[3, 4]]), torch.tensor([2]))
+    cache.seal()
+    [kept] = (tmp_path / "frozen").iterdir()
+    assert cache._kept._file.name == str(kept / "states.bin")

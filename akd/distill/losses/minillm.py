@@ -121,13 +121,13 @@ def single_step(
     Returns:
         A scalar in nats.
     """
-    teacher_states = predicting(teacher_hidden, counted).detach().to(teacher_head.weight.dtype)
+    teacher_states = predicting(teacher_hidden, counted).detach().to(teacher_head.weight)
     weight = predicted(weights, counted).detach()
 
     def divergence(logits: torch.Tensor, part: slice) -> torch.Tensor:
         with torch.no_grad():
             scores = nn.functional.linear(teacher_states[part], *teacher_head)
-            teacher = scores.float().log_softmax(-1)
+            teacher = scores.float().log_softmax(-1).to(logits.device)
         steps = nn.functional.kl_div(
             teacher, logits.log_softmax(-1), log_target=True, reduction="none"
         )

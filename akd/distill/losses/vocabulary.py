@@ -38,7 +38,7 @@ def head_of(output_embeddings: nn.Linear, vocabulary: int) -> Head:
 
     Args:
         output_embeddings: of a language model, with at least `vocabulary` rows.
-        vocabulary: how many tokens the tokenizer has.
+        vocabulary: how many rows stand for tokens, see `akd.models.load.vocabulary_of`.
     """
     bias = output_embeddings.bias
     return Head(output_embeddings.weight[:vocabulary], None if bias is None else bias[:vocabulary])
