@@ -18,7 +18,7 @@ from akd.distill.frozen import FrozenCache
 from akd.distill.losses.vocabulary import Head, head_of
 from akd.distill.readout import fit_readout
 from akd.errors import InputError
-from akd.models.architecture import transformer_blocks
+from akd.models.architecture import head_is_last, transformer_blocks
 from akd.models.batching import forward_all
 from akd.models.load import vocabulary_of
 from akd.models.student import (
@@ -135,7 +135,7 @@ class Pupil:
         """Return the output embeddings of the student, without rows that stand for no token.
 
         Raises:
-            InputError: if the model bounds its logits, which losses on words do not.
+            InputError: if the model bounds or scales its logits, which losses on words do not.
         """
         return words_head(self.base(), self.tokenizer)
 
@@ -193,12 +193,12 @@ def words_head(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> He
     """Return the output embeddings of a model, without rows that stand for no token.
 
     Raises:
-        InputError: if the model bounds its logits, which losses on words do not.
+        InputError: if the model bounds or scales its logits, which losses on words do not.
     """
-    if getattr(model.config, "final_logit_softcapping", None) is not None:
+    if not head_is_last(model.config):
         raise InputError(
-            f"{type(model).__name__} bounds its logits, which no loss on words follows: leave "
-            "next_token, rationale and minillm out of `distill.phases`, or choose another model"
+            f"{type(model).__name__} bounds or scales its logits, which no loss on words follows: "
+            "leave next_token, rationale and minillm out of `distill.phases`, or take another model"
         )
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     return head_of(cast(nn.Linear, head), vocabulary_of(tokenizer))

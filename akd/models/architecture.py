@@ -1,5 +1,6 @@
 """The parts of a causal language model that the method needs, for every architecture."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from akd.errors import InputError
 
@@ -131,13 +132,40 @@ def class_logits(
     rows = label_tokens.to(head.weight.device)  # a teacher may lie on several devices
     weight = head.weight[rows]
     bias = None if getattr(head, "bias", None) is None else head.bias[rows]
-    return capped(model, nn.functional.linear(hidden.to(weight), weight, bias))
+    return finished(model, nn.functional.linear(hidden.to(weight), weight, bias))
 
 
-def capped(model: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
-    """Return logits as the model gives them, in float32: Gemma 2 bounds what its head computes."""
-    bound: float | None = getattr(model.config, "final_logit_softcapping", None)
-    return logits.float() if bound is None else torch.tanh(logits.float() / bound) * bound
+def finished(model: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
+    """Return logits as the model gives them, in float32, from what its head computes.
+
+    Cohere's models multiply it, Granite's divide it, and Gemma 2 bounds it.
+    """
+    multiplier, divisor, bound = _finish(model.config)
+    scaled = logits.float() * multiplier / divisor
+    return scaled if bound is None else torch.tanh(scaled / bound) * bound
+
+
+def head_is_last(config: PretrainedConfig) -> bool:
+    """Tell whether a model's logits are what its head computes."""
+    return _finish(config) == (1, 1, None)
+
+
+def _finish(config: PretrainedConfig) -> tuple[float, float, float | None]:
+    return (
+        getattr(config, "logit_scale", None) or 1,
+        getattr(config, "logits_scaling", None) or 1,
+        getattr(config, "final_logit_softcapping", None),
+    )
+
+
+def keeps_keys_and_values(model: PreTrainedModel) -> bool:
+    """Tell whether keys and values of all tokens are all that a model keeps of what it has read.
+
+    Some keep a state in their place, in some blocks or in all, from which no text can branch off.
+    """
+    kinds = {*(getattr(model.config, "layer_types", None) or ())}
+    known = inspect.signature(model.base_model.forward).parameters
+    return "past_key_values" in known and kinds <= {"full_attention", "sliding_attention"}
 
 
 def describe(folder: Path) -> dict[str, int]:

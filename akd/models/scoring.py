@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.console import bar
-from akd.models.architecture import capped, captured, class_logits, transformer_blocks
+from akd.models.architecture import captured, class_logits, finished, transformer_blocks
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, filled_rows, stepped_rows
 from akd.models.load import vocabulary_of
@@ -67,6 +67,8 @@ class TextScorer:
         self._labels = [tuple(label) for label in labels]
         self._branches = branches(self._labels)
         self._vocabulary = vocabulary_of(tokenizer)
+        # What leaves the last block may be narrower than the blocks are (OPT-350M).
+        self._width = int(model.get_output_embeddings().weight.shape[1])
         self._text_tokens = text_tokens
         walks = len(self._branches) > 1
         self._filled = stepped_rows(batch_size) if walks else filled_rows(batch_size)
@@ -82,10 +84,11 @@ class TextScorer:
     def score(self, texts: Sequence[str]) -> Scores:
         """Score the texts, each as if it were alone."""
         texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
-        width = self._model.config.hidden_size
         log_probabilities = np.empty((len(texts), len(self._labels)), np.float32)
-        decision = np.empty((len(texts), width), np.float32)
-        states = np.empty((len(texts), len(self._blocks), width), np.float32)
+        decision = np.empty((len(texts), self._width), np.float32)
+        states = np.empty(
+            (len(texts), len(self._blocks), self._model.config.hidden_size), np.float32
+        )
         sequences = [tokens + self._after for tokens in texts_tokens]
         shown, total = len(texts) > _FEW, len(texts)
         with bar(description="read", unit="article", total=total, shown=shown) as progress:
@@ -107,11 +110,12 @@ class TextScorer:
         """Return what was read and pooled states (batch, blocks, width)."""
         with captured(self._blocks) as outputs:
             passage = self._prefix.read(sequences, width)
-        hidden = passage.hidden
-        inside = torch.arange(hidden.shape[1]) < spans[:, None]
-        pooled = np.empty((len(sequences), len(outputs), hidden.shape[-1]), np.float32)
+        inside = torch.arange(width) < spans[:, None]
+        width_of_blocks = self._model.config.hidden_size
+        pooled = np.empty((len(sequences), len(outputs), width_of_blocks), np.float32)
         for position, block_states in enumerate(outputs):
-            pooled[:, position] = mean_over(block_states, inside.to(block_states.device)).cpu()
+            behind = block_states[:, -width:]  # where the prefix is read anew it stands before
+            pooled[:, position] = mean_over(behind, inside.to(behind.device)).cpu()
         return passage, pooled
 
     def _label_log_probabilities(self, passage: Passage) -> torch.Tensor:
@@ -137,7 +141,7 @@ class TextScorer:
         for start in range(0, len(states), _HEAD_ROWS):
             rows = states[start : start + _HEAD_ROWS]
             filled = torch.cat([rows, rows[-1:].expand(_HEAD_ROWS - len(rows), -1)])
-            vocabulary = capped(self._model, head(filled)[:, : self._vocabulary])
+            vocabulary = finished(self._model, head(filled)[:, : self._vocabulary])
             partition: torch.Tensor = vocabulary.logsumexp(-1, keepdim=True)
             logits = class_logits(self._model, filled, wanted)
             found.append((logits - partition)[: len(rows)])

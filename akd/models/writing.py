@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from akd.models.architecture import capped
+from akd.models.architecture import finished
 from akd.models.batching import batches_of_width
 from akd.models.continuation import Passage, Prefix, stepped_rows
 from akd.models.load import vocabulary_of
@@ -102,7 +102,7 @@ class SentenceWriter:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return tokens and log-probabilities (rows, top), and the mass of all others (rows,)."""
         head = self._model.get_output_embeddings()
-        logits = capped(self._model, head(states)[:, : self._vocabulary])
+        logits = finished(self._model, head(states)[:, : self._vocabulary])
         said = logits.log_softmax(-1)
         log_probabilities, tokens = said.topk(self._top)
         others = said.scatter(-1, tokens, -torch.inf)

@@ -2,14 +2,28 @@
 
 import itertools
 import random
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    CohereConfig,
+    GraniteConfig,
+    Lfm2Config,
+    MambaConfig,
+    MistralConfig,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from akd.errors import InputError
-from akd.models.architecture import transformer_blocks
+from akd.models.architecture import captured, transformer_blocks
 from akd.models.embedding import MiddleLayerEmbedder
 from akd.models.scoring import TextScorer, branches
 from akd.models.truncation import truncated
@@ -48,6 +62,76 @@ def test_scores_are_those_of_one_plain_pass_over_each_text(
         for position, layer in enumerate((1, 2) if inner else ()):
             pooled = out.hidden_states[layer][0, 3 : 3 + len(inner)].mean(0)
             np.testing.assert_allclose(scores.states[row, position], pooled, atol=1e-4)
+
+
+def _small(config: type[PreTrainedConfig], **changes: object) -> PreTrainedModel:
+    """Return a random model of two blocks whose vocabulary is padded to 512."""
+    torch.manual_seed(0)
+    size = {"vocab_size": 512, "hidden_size": 32, "num_hidden_layers": 2, "pad_token_id": 1}
+    size |= {"num_attention_heads": 4, "initializer_range": 0.2}
+    model = AutoModelForCausalLM.from_config(config(**{**size, **changes}))
+    return cast(PreTrainedModel, model.eval())
+
+
+_NARROW = {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(lambda: _small(GraniteConfig, **_NARROW, logits_scaling=8.0), id="granite"),
+        pytest.param(lambda: _small(CohereConfig, **_NARROW, logit_scale=0.1), id="cohere"),
+        pytest.param(
+            lambda: _small(OPTConfig, word_embed_proj_dim=16, ffn_dim=64, init_std=0.2),
+            id="opt-350m",
+        ),
+        pytest.param(lambda: _small(MistralConfig, **_NARROW, sliding_window=8), id="mistral"),
+        pytest.param(lambda: _small(BloomConfig, n_head=4), id="bloom"),
+        pytest.param(
+            lambda: _small(Lfm2Config, **_NARROW, layer_types=["conv", "full_attention"]), id="lfm2"
+        ),
+        pytest.param(lambda: _small(MambaConfig), id="mamba"),
+    ],
+)
+def test_models_with_ways_of_their_own_are_scored_as_in_one_plain_pass(
+    odd: Callable[[], PreTrainedModel], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = odd()
+    scores = _scorer(model, tokenizer).score(SENTENCES)
+    for row, text in enumerate(SENTENCES):
+        inner = tokenizer(text, add_special_tokens=False).input_ids[:12]
+        with captured(transformer_blocks(model)[:1]) as outputs, torch.no_grad():
+            logits = model(torch.tensor([[5, 6, 7, *inner, 9, 10]])).logits[0, -1]
+        expected = logits[: len(tokenizer)].log_softmax(-1)[LABELS]
+        np.testing.assert_allclose(scores.log_probabilities[row], expected, atol=1e-4)
+        pooled = outputs[0][0, 3 : 3 + len(inner)].mean(0)
+        np.testing.assert_allclose(scores.states[row, 0], pooled, atol=1e-4)
+
+
+def test_a_window_of_all_layers_holds_for_labels_of_several_tokens(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    model = _small(MistralConfig, **_NARROW, sliding_window=8)
+    scores = _scorer(model, tokenizer, labels=TRIE).score(SENTENCES)
+    for row, text in enumerate(SENTENCES):
+        inner = tokenizer(text, add_special_tokens=False).input_ids[:12]
+        before = [5, 6, 7, *inner, 9, 10]
+        for column, label in enumerate(TRIE):
+            with torch.no_grad():
+                logits = model(torch.tensor([[*before, *label]])).logits[0, len(before) - 1 : -1]
+            said = logits[:, : len(tokenizer)].log_softmax(-1)[range(len(label)), label].sum()
+            assert scores.log_probabilities[row, column] == pytest.approx(float(said), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "config", [pytest.param((BloomConfig, {"n_head": 4}), id="bloom"), (MambaConfig, {})]
+)
+def test_models_that_cannot_branch_off_refuse_labels_of_several_tokens(
+    config: tuple[type[PreTrainedConfig], dict[str, int]], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    scorer = _scorer(_small(config[0], **config[1]), tokenizer, labels=TRIE)
+    with pytest.raises(InputError, match="cannot go on with what it has read in several ways"):
+        scorer.score(SENTENCES)
 
 
 def test_order_and_batch_size_do_not_matter(
