@@ -226,7 +226,7 @@ def save_student(pupil: Pupil, reading: Reading, out: Path) -> None:
         adapters.save(pupil.language_model, aside)
         if pupil.readout is not None:
             save_readout(pupil.readout, aside)
-        save_reading(reading, aside)
+        save_reading(reading, pupil.base().config, aside)
 
 
 def summary(result: PhaseResult) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from akd.corpus.relevance.scores import terms
 
@@ -22,16 +21,20 @@ def tfidf_probabilities(
         asked: texts to classify (m).
 
     Returns:
-        Probabilities (m, classes); a label that the teacher never gave has probability 0.
+        Probabilities (m, classes); a label that the teacher never gave has probability 0. Where
+        there is nothing to fit, the labels' shares: one label for all, or no word in two texts.
     """
     found = np.zeros((len(asked), classes))
-    if len(set(labels)) == 1:  # nothing to fit: the teacher gave one label to all
-        found[:, labels[0]] = 1.0
-        return found
-    model = make_pipeline(
-        TfidfVectorizer(analyzer=lambda text: list(terms(text)), sublinear_tf=True, min_df=2),
-        LogisticRegression(C=10.0, max_iter=1000),
+    found[:] = np.bincount(labels, minlength=classes) / len(labels)
+    vectorizer = TfidfVectorizer(
+        analyzer=lambda text: list(terms(text)), sublinear_tf=True, min_df=2
     )
-    model.fit(list(texts), list(labels))
-    found[:, model.classes_] = model.predict_proba(list(asked))
+    try:
+        vectors = vectorizer.fit_transform(list(texts))
+    except ValueError:  # no word is left
+        return found
+    if len(set(labels)) > 1:
+        model = LogisticRegression(C=10.0, max_iter=1000).fit(vectors, list(labels))
+        found[:] = 0.0
+        found[:, model.classes_] = model.predict_proba(vectorizer.transform(list(asked)))
     return found

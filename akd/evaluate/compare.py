@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from akd.evaluate.agreement import against, agreement
 from akd.evaluate.calibration import cross_scaled
-from akd.evaluate.intervals import Ints, draw_rows, interval
+from akd.evaluate.intervals import Ints, draw_rows, interval, reflected
 from akd.evaluate.metrics import Floats, Metric, accuracy, metric_functions
 from akd.records import PREDICTION
 
@@ -31,7 +31,7 @@ def headline(
 
     Every model meets the same bootstrap resamples, so that the gaps are paired. `ece_scaled` is the
     calibration error after temperature scaling, see `cross_scaled`; its interval holds the
-    temperatures fixed.
+    temperatures fixed. Intervals are percentiles, and of calibration errors `reflected`.
 
     Args:
         gold: label numbers (n,).
@@ -52,8 +52,11 @@ def headline(
         values: dict[str, Any] = {}
         intervals = {}
         for metric, (function, judged) in rated.items():
+            value = function(gold, judged)
             low, high = interval(partial(_resampled, function, gold, judged), draws, confidence)
-            values[metric] = round(function(gold, judged), 6)
+            if function is functions["ece"]:
+                low, high = reflected(value, low, high)
+            values[metric] = round(value, 6)
             intervals[metric] = {"low": round(low, 6), "high": round(high, 6)}
         report[name] = {**values, "interval": intervals, "temperature": temperatures}
     report["against_teacher"] = {

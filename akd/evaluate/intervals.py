@@ -21,3 +21,16 @@ def interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def reflected(value: float, low: float, high: float) -> tuple[float, float]:
+    """Return the basic interval of a statistic that is never negative (Davison and Hinkley 1997).
+
+    Resampling adds to an error of calibration, whose percentiles may all lie above the value that
+    was found: as far as they lie above it, the truth is taken to lie below.
+
+    Args:
+        value: that was found.
+        low, high: the percentile interval, see `interval`.
+    """
+    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)

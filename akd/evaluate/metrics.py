@@ -17,10 +17,11 @@ def accuracy(gold: Ints, probabilities: Floats) -> float:
 
 
 def macro_f1(gold: Ints, probabilities: Floats) -> float:
-    """Return the mean over labels of F1; a label that is neither gold nor predicted counts 0."""
+    """Return the mean of F1 over the labels that are gold or predicted, as scikit-learn does."""
     matrix = _confusion(gold, probabilities)
     true, found = np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1)
-    return float(np.divide(2 * true, found, out=np.zeros(len(matrix)), where=found > 0).mean())
+    present = found > 0
+    return float((2 * true[present] / found[present]).mean())
 
 
 def sensitivity(gold: Ints, probabilities: Floats) -> float:

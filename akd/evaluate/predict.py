@@ -16,7 +16,7 @@ from akd.models.batching import forward_all
 from akd.models.load import load_model, load_tokenizer
 from akd.models.scoring import TextScorer
 from akd.models.student import READOUT, Readout, load_readout
-from akd.prompts.reading import Reading, load_reading
+from akd.prompts.reading import Reading, check_student, load_reading
 from akd.prompts.template import label_paths, render
 from akd.specs.adapters import Quantization
 
@@ -35,11 +35,13 @@ def load_student(folder: Path, adapter: Path, quantization: Quantization) -> Stu
     """Load the student of a folder with an adapter.
 
     Raises:
-        InputError: if the folder holds no adapter.
+        InputError: if the folder holds no adapter, or that of another model.
     """
-    model = adapters.load(load_model(folder, quantization), adapter)
+    base, reading = load_model(folder, quantization), load_reading(adapter)
+    check_student(adapter, base.config)
+    model = adapters.load(base, adapter)
     readout = load_readout(adapter) if (adapter / READOUT).is_file() else None
-    return Student(model, load_tokenizer(folder), load_reading(adapter), readout)
+    return Student(model, load_tokenizer(folder), reading, readout)
 
 
 def student_probabilities(
@@ -47,6 +49,8 @@ def student_probabilities(
 ) -> NDArray[np.float64]:
     """Return class probabilities of the texts (n, labels)."""
     model, tokenizer, reading = student.model, student.tokenizer, student.reading
+    if not texts:
+        return np.empty((0, len(reading.labels)))
     classifier = reading.student(model, tokenizer, student.readout).to(model.device).eval()
     logits = forward_all(
         lambda tokens, lengths: classifier(tokens, lengths).logits,

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+from akd.errors import InputError
 from akd.io import read_json, write_json
 from akd.models.student import LabelWordStudent, PooledStudent, Readout
 from akd.models.truncation import truncated
@@ -58,9 +59,10 @@ class Reading:
         return label_tokens(self.prompt, tokenizer)
 
 
-def save_reading(reading: Reading, folder: Path) -> None:
-    """Write reading.json into an adapter's folder."""
+def save_reading(reading: Reading, model: PreTrainedConfig, folder: Path) -> None:
+    """Write reading.json into the folder of an adapter of this model."""
     value = {
+        "student": _shape(model),
         "prompt": reading.prompt.model_dump(mode="json"),
         "labels": list(reading.labels),
         "text_tokens": reading.text_tokens,
@@ -76,6 +78,35 @@ def load_reading(folder: Path) -> Reading:
     """
     raw = read_json(folder / FILE)
     return Reading(Prompt.model_validate(raw["prompt"]), raw["labels"], raw["text_tokens"])
+
+
+def check_student(folder: Path, model: PreTrainedConfig) -> None:
+    """Refuse a model of another kind or size than the one whose adapter lies in the folder.
+
+    Raises:
+        InputError: if it is one.
+    """
+    learnt, given = read_json(folder / FILE).get("student"), _shape(model)
+    if learnt != given:
+        raise InputError(
+            f"the adapter in {folder} is of {_told(learnt)}, and cannot be put on {_told(given)}: "
+            "name its own student, or run the phases again (dvc repro)"
+        )
+
+
+def _shape(model: PreTrainedConfig) -> dict[str, Any]:
+    return {
+        "model_type": model.model_type,
+        "layers": model.num_hidden_layers,
+        "width": model.hidden_size,
+        "vocabulary": model.vocab_size,
+    }
+
+
+def _told(shape: dict[str, Any] | None) -> str:
+    if shape is None:
+        return "an earlier version"
+    return "a {model_type} ({layers} layers, width {width}, {vocabulary} words)".format(**shape)
 
 
 def reading_of(prompt: Path, student_prompt: Literal["bare", "same"], text_tokens: int) -> Reading:

@@ -147,6 +147,8 @@ def test_tfidf_learns_the_labels_it_is_given() -> None:
     assert found.argmax(1).tolist() == [2, 0]
     assert (found[:, 1] == 0).all()
     assert tfidf_probabilities(texts, [1] * 18, ["x"], 3).tolist() == [[0.0, 1.0, 0.0]]
+    apart = ["a flood", "the team", "some fire", "her song"]
+    assert tfidf_probabilities(apart, [0, 1, 1, 1], ["x"], 3).tolist() == [[0.25, 0.75, 0.0]]
 
 
 def _clean_folder(tmp_path: Path) -> Path:

@@ -8,7 +8,7 @@ from scipy.stats import bootstrap, norm
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
 from akd.evaluate import metrics
-from akd.evaluate.intervals import draw_rows, interval
+from akd.evaluate.intervals import draw_rows, interval, reflected
 
 
 def _random(seed: int, n: int = 60, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +30,33 @@ def test_metrics_agree_with_scikit_learn(seed: int) -> None:
     assert metrics.sensitivity(gold, p) == pytest.approx(balanced, abs=1e-12)
     negatives = [recall_score(gold != c, said != c) for c in range(4)]
     assert metrics.specificity(gold, p) == pytest.approx(np.mean(negatives), abs=1e-12)
+
+
+def test_a_label_that_nobody_gave_lowers_no_macro_f1() -> None:
+    gold = np.array([0, 1, 1, 0])
+    p = np.eye(3)[gold]
+    assert metrics.macro_f1(gold, p) == metrics.macro_f1(gold[:1], p[:1]) == 1.0
+    missed = np.eye(3)[[0, 1, 2, 0]]
+    expected = f1_score(gold, missed.argmax(1), average="macro", zero_division=0.0)
+    assert metrics.macro_f1(gold, missed) == pytest.approx(expected)
+
+
+def test_the_interval_of_a_calibration_error_is_around_it() -> None:
+    """Of a calibrated model resampling makes errors that are larger than the one that is found."""
+    draw, inside = np.random.default_rng(0), []
+    for _ in range(20):
+        p = draw.dirichlet(np.ones(3), size=300)
+        gold = (p.cumsum(1) > draw.random((300, 1))).argmax(1)
+
+        def error(rows: np.ndarray, gold: np.ndarray = gold, p: np.ndarray = p) -> float:
+            return metrics.expected_calibration_error(gold[rows], p[rows], 10)
+
+        value = error(np.arange(300))
+        low, high = interval(error, draw_rows(300, 200, seed=1), 0.95)
+        inside.append(reflected(value, low, high))
+        assert low + high > 2 * value, "percentiles lie too high"
+        assert inside[-1][0] <= value
+    assert np.mean([low for low, _ in inside]) < 0.01, "it is calibrated"
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,12 +7,20 @@ import pytest
 from scipy.special import softmax
 from transformers import PreTrainedTokenizerFast
 
-from akd.evaluate.predict import Student, student_probabilities, untaught_probabilities
+from akd.errors import InputError
+from akd.evaluate.predict import (
+    Student,
+    load_student,
+    student_probabilities,
+    untaught_probabilities,
+)
 from akd.models import adapters
 from akd.models.scoring import TextScorer
 from akd.prompts.reading import Reading
 from akd.prompts.template import label_paths, render
+from akd.specs.adapters import Quantization
 from tests.conftest import PROMPT, SENTENCES, adapter_spec, tiny_model
+from tests.distill.tiny_phase import phase_of, run_tiny
 
 LORA = adapter_spec()
 
@@ -47,3 +55,23 @@ def test_a_student_is_asked_as_its_teacher_is_and_without_its_adapter(
         with taught.disable_adapter():
             plain = student_probabilities(student, SENTENCES, 2)
         np.testing.assert_allclose(plain, found, atol=1e-5)
+
+
+@pytest.mark.parametrize(("family", "layers"), [("llama", 2), ("llama", 5), ("gpt2", 3)])
+def test_an_adapter_of_another_model_is_refused(
+    family: str, layers: int, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    run_tiny(tmp_path, tokenizer, "phase", phase_of(epochs=1))
+    other = tmp_path / "other"
+    tiny_model(family, layers=layers).save_pretrained(other)
+    tokenizer.save_pretrained(other)
+    told = rf"of a llama \(3 layers, .* cannot be put on a {family} \({layers} layers"
+    with pytest.raises(InputError, match=told):
+        load_student(other, tmp_path / "phase", Quantization(kind="none"))
+
+
+def test_no_texts_have_no_probabilities(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    adapters.write_empty(tmp_path)
+    taught = adapters.attach(tiny_model("llama"), LORA, tmp_path, train=False)
+    student = Student(taught, tokenizer, Reading(PROMPT, ["a", "b", "c"], 12), None)
+    assert student_probabilities(student, [], 2).shape == (0, 3)

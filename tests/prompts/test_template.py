@@ -1,7 +1,7 @@
 """Prompts: the article last, one token that tells the labels apart."""
 
 import pytest
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from akd.errors import InputError
 from akd.prompts.reading import Reading, load_reading, save_reading
@@ -81,7 +81,7 @@ def test_a_template_that_refuses_a_system_message(tokenizer: PreTrainedTokenizer
 
 def test_a_reading_comes_back_and_encodes(tmp_path, tokenizer: PreTrainedTokenizerFast) -> None:
     reading = Reading(PLAIN.bare(), ["a", "b", "c"], 3)
-    save_reading(reading, tmp_path)
+    save_reading(reading, LlamaConfig(), tmp_path)
     again = load_reading(tmp_path)
     assert again == reading
     [tokens] = again.encode(["A fire burned near the harbour"], tokenizer)

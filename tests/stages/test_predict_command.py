@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from transformers import LlamaConfig
 
 from akd.cli.app import main
 from akd.prompts.reading import Reading, save_reading
@@ -25,9 +26,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({**settings, "task": "crisis"}))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "tasks").symlink_to(ROOT / "data" / "tasks")
-    save_reading(Reading(BARE, ("good", "bad"), 24), tmp_path / "learnt")
+    save_reading(Reading(BARE, ("good", "bad"), 24), LlamaConfig(), tmp_path / "learnt")
     labels = load_task(ROOT / "data" / "tasks" / "crisis" / "task.yaml").label_names
-    save_reading(Reading(BARE, labels, 24), tmp_path / "of-crisis")
+    save_reading(Reading(BARE, labels, 24), LlamaConfig(), tmp_path / "of-crisis")
     (tmp_path / "new.jsonl").write_text(json.dumps({"text": "A storm is near.", "note": " "}))
     monkeypatch.chdir(tmp_path)
     return Path("new.jsonl")
