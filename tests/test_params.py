@@ -1,5 +1,6 @@
 """params.yaml: what is shipped is valid, and every mistake is named."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -64,6 +65,23 @@ def test_a_number_that_no_run_could_take_is_refused(
 def test_disk_for_frozen_states_may_have_no_limit(raw: dict[str, Any], tmp_path: Path) -> None:
     raw["distill"]["frozen_cache_gib"] = float("inf")
     assert _load(raw, tmp_path).distill.frozen_cache_gib == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "text", "told"),
+    [
+        ("nli", "domain_hypothesis", "This is about nothing.", "needs {} once"),
+        ("nli", "signal_hypothesis", "This is about {group}.", "needs {} once"),
+        ("question", "domain", "Is it about {topic}?", "may hold {name} and {phrases}"),
+        ("question", "signal", "Is it {about?", "may hold {name} and {phrases}"),
+    ],
+)
+def test_a_question_of_the_filter_has_its_gaps(
+    section: str, key: str, text: str, told: str, raw: dict[str, Any], tmp_path: Path
+) -> None:
+    raw["filter"][section][key] = text
+    with pytest.raises(InputError, match=re.escape(told)):
+        _load(raw, tmp_path)
 
 
 def test_an_unknown_kind_is_named(raw: dict[str, Any], tmp_path: Path) -> None:

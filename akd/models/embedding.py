@@ -14,9 +14,10 @@ from akd.models.truncation import truncated
 
 
 class MiddleLayerEmbedder:
-    """Embeds texts by the mean state after the first `layers` blocks; the rest is cut off.
+    """Embeds texts by the mean state after the first `layers` blocks; those above are cut off.
 
-    The model is changed in place.
+    The model's final norm stays, and evens out what single dimensions have grown to. The model is
+    changed in place.
     """
 
     def __init__(

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from akd.specs.base import Frozen, Positive, Share
 from akd.specs.pairs import HubModel, LocalModel
 
 ScorerKind = Literal["keywords", "embedding", "nli", "teacher"]
+_GROUP = "group"  # any name
 
 
 class Expansion(Frozen):
@@ -39,19 +40,43 @@ class EmbeddingParams(Frozen):
     tokens: Positive
 
 
+def _with_one_gap(hypothesis: str) -> str:
+    try:
+        told = hypothesis.format(_GROUP)
+    except (IndexError, KeyError, ValueError):
+        told = ""
+    if _GROUP not in told:
+        raise ValueError(f"{hypothesis!r} needs {{}} once, where the name of the group stands")
+    return hypothesis
+
+
+def _about_a_group(question: str) -> str:
+    try:
+        question.format(name=_GROUP, phrases=_GROUP)
+    except (IndexError, KeyError, ValueError):
+        raise ValueError(
+            f"{question!r} may hold {{name}} and {{phrases}} of the group, and no other brace"
+        ) from None
+    return question
+
+
+Hypothesis = Annotated[str, AfterValidator(_with_one_gap)]
+Question = Annotated[str, AfterValidator(_about_a_group)]
+
+
 class NliParams(Frozen):
     """Scorer `nli`: a model for natural language inference; `{}` is the name of the group."""
 
     model: Annotated[HubModel | LocalModel, Field(discriminator="kind")]
-    domain_hypothesis: str
-    signal_hypothesis: str
+    domain_hypothesis: Hypothesis
+    signal_hypothesis: Hypothesis
 
 
 class QuestionParams(Frozen):
     """Scorer `teacher`: what it is asked of a text; `{name}` and `{phrases}` are of the group."""
 
-    domain: str
-    signal: str
+    domain: Question
+    signal: Question
     tokens: Positive
 
 
