@@ -193,7 +193,7 @@ def _that_reads_long(tokenizer: PreTrainedTokenizerFast) -> LiveTeacher:
 
 REFUSED = {
     "have different vocabularies": ("llama", _with_another_word),
-    "bounds its logits": ("gemma2", live_teacher),
+    "bounds or scales its logits": ("gemma2", live_teacher),
     "leaves no room for 250": ("llama", _that_reads_long),
 }
 
