@@ -3,9 +3,10 @@
 Takes signals, articles and models of the last `dvc repro` of a task, and adds its figures to those
 of other regimes and methods in the result file; `akd_minus` holds the difference of akd from each,
 article by article, teacher and TF-IDF among them. `right` says of each run which gold articles it
-got right (bits, in hexadecimal), so that methods that ran on other days can be compared so, too;
-what was of another version, or of other parameters, lessons or gold, is left out. Ablations take
-the runs of `akd` over from distill.json, where they can.
+got right (bits, in hexadecimal), so that methods that ran on other days can be compared so, too,
+and none runs twice: the file is written after each run, and what it lacks is run. Left out is what
+was of another version, or of other parameters, lessons or gold. Ablations take the runs of `akd`
+over from distill.json.
 
 Every method sees as many documents, and those of others know nothing of the phases of akd, its
 sharpened or shared targets, and DDK; all are read by its pooled readout, fitted in closed form to
@@ -23,7 +24,7 @@ Speed and memory of a step come from step.json (`python -m benchmarks.step`), wh
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,20 +88,22 @@ def main(
     found, right = _begun(result, settings, gold, table)
     if ablations:
         known, of_methods = _begun(_regimes("distill"), settings, gold, table)
-        if len(of_methods.get("akd", ())) >= seeds:
+        if "akd" in of_methods:
             found["akd"], right["akd"] = known["akd"], of_methods["akd"]
-            chosen.pop("akd", None)
     right |= _contestants(settings.task, gold["id"].to_list(), labels)
     found |= {model: over_articles(right[model], settings) for model in SEEDLESS}
     for method, change in chosen.items():
         teach = untaught if method == "readout" else run_phases
-        runs = [_changed(settings, change, number) for number in range(seeds)]
-        right[method] = _right(teach, runs, lessons[method], gold, labels)
-        found[method] = {**over_articles(right[method], settings), "right": _packed(right[method])}
-        found["akd_minus"] = _differences(right, "akd", settings)
-        if ablations:
-            found["random_order_minus"] = _differences(right, "random_order", settings)
-        write_result(name, command, result)
+        done = right.pop(method, np.zeros((0, gold.height)))
+        runs = [_changed(settings, change, number) for number in range(len(done), seeds)]
+        for row in _right(teach, runs, lessons[method], gold, labels):
+            right[method] = done = np.vstack([done, row])
+            found[method] = {**over_articles(done, settings), "right": _packed(done)}
+            found["akd_minus"] = _differences(right, "akd", settings)
+            if ablations:
+                found["random_order_minus"] = _differences(right, "random_order", settings)
+            write_result(name, command, result)
+        right[method] = done
 
 
 def _begun(
@@ -229,18 +232,16 @@ def _right(
     lessons: Lessons,
     gold: pl.DataFrame,
     labels: Ints,
-) -> Floats:
-    """Teach a student in each run; return 1 for what it gets right of gold, else 0 (runs, n).
+) -> Iterator[Floats]:
+    """Teach a student in each run; yield 1 for what it gets right of gold, else 0 (n).
 
     They have one folder, in which the first one's frozen states serve the others.
     """
-    found = []
     with tempfile.TemporaryDirectory() as scratch:
         for settings in runs:
             teach(settings, lessons, Path(scratch))
             said = taught_probabilities(settings, Path(scratch), gold["text"].to_list())
-            found.append(said.argmax(axis=1) == labels)
-    return np.stack(found).astype(np.float64)
+            yield (said.argmax(axis=1) == labels).astype(np.float64)
 
 
 if __name__ == "__main__":
