@@ -44,7 +44,7 @@ from benchmarks.phases import (
     taught_probabilities,
     untaught,
 )
-from benchmarks.repeated import over_articles
+from benchmarks.repeated import over_runs_and_articles
 
 TASK = "bbc-topics"
 READOUT = "readout"
@@ -101,7 +101,11 @@ def _one(kind: str, seeds: int, articles: int) -> dict[str, Any]:
             row = row or costs
             found = taught_probabilities(seeded, folder, gold["text"].to_list())
         right.append(found.argmax(axis=1) == labels)
-    return {**row, "n": len(labels), "accuracy": over_articles(np.stack(right) * 1.0, settings)}
+    return {
+        **row,
+        "n": len(labels),
+        "accuracy": over_runs_and_articles(np.stack(right) * 1.0, settings),
+    }
 
 
 def _taught(kind: str, settings: Params, lessons: Lessons, folder: Path) -> dict[str, Any]:

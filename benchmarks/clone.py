@@ -17,7 +17,9 @@ from akd.io import read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-METHOD = ("akd/distill", "akd/models", "benchmarks/methods.py", "benchmarks/phases.py")
+METHOD = (
+    "akd/distill", "akd/models", "akd/prompts", "akd/evaluate/predict.py", "benchmarks/phases.py",
+)  # fmt: skip
 """What decides what a method learns, beside parameters and lessons."""
 
 

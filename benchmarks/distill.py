@@ -4,18 +4,20 @@ Takes signals, articles and models of the last `dvc repro` of a task, and adds i
 of other regimes and methods in the result file; `akd_minus` holds the difference of akd from each,
 article by article, teacher and TF-IDF among them. `right` says of each run which gold articles it
 got right (bits, in hexadecimal), so that methods that ran on other days can be compared so, too,
-and none runs twice: the file is written after each run, and what it lacks is run. Left out is what
-was of another version, or of other parameters, lessons or gold. Ablations take the runs of `akd`
-over from distill.json.
+and none runs twice: the file is written after each run, and what it lacks is run. `commit` and
+`fingerprint` are of the code and of all else that decided those runs; a method of which either has
+changed begins anew. Ablations take the runs of `akd` over from distill.json.
 
 Every method sees as many documents, and those of others know nothing of the phases of akd, its
-sharpened or shared targets, and DDK; all are read by its pooled readout, fitted in closed form to
-what they learn, before training and after. `readout` is that on the student as it is, where akd
-begins: what training adds is the difference. `kd` trains all weights on hard labels and a
-divergence (half each), `hard` is akd on the teacher's labels without its doubts. The others train
-adapters at the rate of the paper: `cpt` next tokens alone; `ted` the teacher's distribution and its
-task-filtered states, which must be stored (`dvc exp run -S 'label.states=[0.53,0.93]'`); `minillm`
-what it writes itself, weighed by the teacher, which is loaded.
+sharpened or shared targets, and DDK. All learn at the rate of params.yaml, except `kd`, and all are
+read by the pooled readout, fitted in closed form to what they learn, before training and after:
+`readout` and, to the teacher's probabilities as they are, `readout_plain` are that on the student
+as it is; what training adds is the difference from its own. `kd` trains all weights on hard labels
+and a divergence (half each), `hard` is akd on the teacher's labels without its doubts, `cpt` next
+tokens of the same articles alone. `ted` learns the teacher's distribution and its task-filtered
+states, which must be stored (`dvc exp run -S 'label.states=[0.53,0.93]'`; else it is left out).
+`minillm` learns what it writes itself, weighed by the teacher, which is loaded, and next tokens; it
+begins from the student as it is, where its authors begin from a fine-tuned one.
 
     python -m benchmarks.distill --seeds 3
     python -m benchmarks.distill --seeds 3 --ablations
@@ -34,17 +36,26 @@ import typer
 from pydantic import ValidationError
 
 from akd import params
-from akd.console import guard
+from akd.console import guard, say
 from akd.distill.lessons import Lessons, read_lessons, read_teacher_blocks
 from akd.errors import InputError
 from akd.evaluate.metrics import Floats, Ints
-from akd.io import fingerprint, read_table
+from akd.io import read_table
 from akd.params import Params
 from akd.records import PREDICTION
 from akd.task import load_task
-from akd.teacher.folder import read_hidden
-from benchmarks.clone import commit, last_result, measured, write_result
-from benchmarks.methods import ABLATIONS, LESSONS, METHODS, Change
+from akd.teacher.folder import read_hidden, read_manifest
+from benchmarks.clone import last_result, measured, write_result
+from benchmarks.kept_runs import (
+    SEEDLESS,
+    decided,
+    differences,
+    methods,
+    packed,
+    part_of,
+    unpacked,
+)
+from benchmarks.methods import ABLATIONS, LESSONS, METHODS, UNTAUGHT, Change
 from benchmarks.phases import (
     DATA,
     check_signals,
@@ -53,17 +64,11 @@ from benchmarks.phases import (
     taught_probabilities,
     untaught,
 )
-from benchmarks.repeated import over_articles
+from benchmarks.repeated import over_runs_and_articles
 
-REGIMES = {
-    ("bbc-topics", "auto", True): "topics",
-    ("bbc-topics", "batch", False): "topics_zero_shot",
-}
 STEP = ("step_ratio_live_teacher", "memory_ratio_live_teacher", "step_ratio_trl")
 DRAWS = {"uniform", "proportional"}
-SEEDLESS = ("teacher", "tfidf")
-DECIDES = {"seed", "pairs", "pair", "adapter", "quantization", "optimizer", "distill"}
-"""Sections of params.yaml that decide what a student learns from its lessons."""
+_NONE: Floats = np.zeros((0, 0))
 
 
 def main(
@@ -77,103 +82,47 @@ def main(
     gold, labels = gold_of(settings)
     table = read_lessons(DATA / "filtered", DATA / "signals").head(articles)
     chosen = _chosen(ABLATIONS if ablations else METHODS, only, table)
-    lessons = {
-        name: _lessons(name, _changed(settings, change, 0), table)
-        for name, change in chosen.items()
-    }
     command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
     command += f" --only {only}" * bool(only) + " --ablations" * ablations
     name = "ablations" if ablations else "distill"
     result = {**_regimes(name), **measured("step", STEP)}
-    found, right = _begun(result, settings, gold, table)
+    found = part_of(result, settings, gold)
     if ablations:
-        known, of_methods = _begun(_regimes("distill"), settings, gold, table)
-        if "akd" in of_methods:
-            found["akd"], right["akd"] = known["akd"], of_methods["akd"]
+        known = part_of(_regimes("distill"), settings, gold)
+        found |= {method: of for method, of in known.items() if method == "akd"}
+    right = {method: unpacked(of["right"], gold.height) for method, of in methods(found).items()}
     right |= _contestants(settings.task, gold["id"].to_list(), labels)
-    found |= {model: over_articles(right[model], settings) for model in SEEDLESS}
+    found |= {model: over_runs_and_articles(right[model], settings) for model in SEEDLESS}
     for method, change in chosen.items():
-        teach = untaught if method == "readout" else run_phases
-        done = right.pop(method, np.zeros((0, gold.height)))
-        runs = [_changed(settings, change, number) for number in range(len(done), seeds)]
-        for row in _right(teach, runs, lessons[method], gold, labels):
-            right[method] = done = np.vstack([done, row])
-            found[method] = {**over_articles(done, settings), "right": _packed(done)}
-            found["akd_minus"] = _differences(right, "akd", settings)
+        runs = [_changed(settings, change, number) for number in range(seeds)]
+        lessons = _lessons(method, runs[0], table)
+        deciding = decided(runs[0], lessons, gold)
+        done = right.pop(method, _NONE)
+        if any(found.get(method, {}).get(key) != value for key, value in deciding.items()):
+            done = _NONE
+        teach = untaught if method in UNTAUGHT else run_phases
+        for row in _right(teach, runs[len(done) :], lessons, gold, labels):
+            right[method] = done = np.vstack([done.reshape(-1, gold.height), row])
+            figures = over_runs_and_articles(done, settings)
+            found[method] = {**figures, **deciding, "right": packed(done)}
+            found["akd_minus"] = differences(right, "akd", settings)
             if ablations:
-                found["random_order_minus"] = _differences(right, "random_order", settings)
+                found["random_order_minus"] = differences(right, "random_order", settings)
             write_result(name, command, result)
         right[method] = done
 
 
-def _begun(
-    result: dict[str, Any], settings: Params, gold: pl.DataFrame, lessons: pl.DataFrame
-) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return the result's part of this regime, and what its methods got right (runs, n).
-
-    Runs of another version, of other parameters, or on other lessons or gold are left out.
-    """
-    asked_with = settings.prompt.calibration.kind, settings.prompt.shots > 0
-    regime = REGIMES.get((settings.task, *asked_with), settings.task)
-    seen = lessons.select("id", "text", "domain", "language", "log_probabilities", "probabilities")
-    version = commit()
-    same = {
-        "task": settings.task,
-        "n": gold.height,
-        "articles": lessons.height,
-        "commit": version,
-        "fingerprint": fingerprint(
-            {
-                "gold": gold.select("id", "label").write_json(),
-                "lessons": seen.write_json(),
-                "parameters": settings.model_dump(mode="json", include=DECIDES),
-                "tokens": settings.label.article_tokens,
-            }
-        ),
-    }
-    found = result.get(regime, {})
-    if any(found.get(key) != value for key, value in same.items()) or "+" in version:
-        result[regime] = same
-        return result[regime], {}
-    runs = {
-        name: of["right"] for name, of in found.items() if isinstance(of, dict) and "right" in of
-    }
-    return found, {name: _unpacked(some, gold.height) for name, some in runs.items()}
-
-
-def _packed(right: Floats) -> list[str]:
-    return [np.packbits(run.astype(bool)).tobytes().hex() for run in right]
-
-
-def _unpacked(runs: list[str], count: int) -> Floats:
-    bits = [np.unpackbits(np.frombuffer(bytes.fromhex(run), np.uint8))[:count] for run in runs]
-    return np.stack(bits).astype(float)
-
-
-def _differences(right: dict[str, Floats], one: str, settings: Params) -> dict[str, Any]:
-    """Return how much more often one is right than each other; nothing before it has run.
-
-    Runs of one seed are compared with each other, the first ones of both where one has more;
-    teacher and TF-IDF have no seed.
-    """
-    found = {}
-    for other in sorted(right.keys() - {one}) if one in right else ():
-        mine, others = right[one], right[other]
-        if other not in SEEDLESS:
-            runs = min(len(mine), len(others))
-            mine, others = mine[:runs], others[:runs]
-        found[other] = over_articles(mine - others, settings)
-    return found
-
-
 def _chosen(known: dict[str, Change], only: str, table: pl.DataFrame) -> dict[str, Change]:
-    """Return what is to be compared; where there is one domain, all draw from it alike.
+    """Return what is to be compared and can be; where there is one domain, all draw from it alike.
 
     Raises:
         InputError: if a name is none of them.
     """
-    alike = DRAWS if table["domain"].n_unique() == 1 else set()
-    possible = {name: change for name, change in known.items() if name not in alike}
+    left_out = DRAWS if table["domain"].n_unique() == 1 else set()
+    if not only and not read_manifest(DATA / "signals").layers:
+        say("ted is left out, since label.states of these signals are empty")
+        left_out = left_out | {"ted"}
+    possible = {name: change for name, change in known.items() if name not in left_out}
     names = only.split(",") if only else list(possible)
     if strange := [name for name in names if name not in possible]:
         raise InputError(f"{', '.join(strange)}: possible here are {', '.join(possible)}")

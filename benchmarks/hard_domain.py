@@ -31,7 +31,7 @@ from benchmarks.phases import (
     run_phases,
     taught_probabilities,
 )
-from benchmarks.repeated import over_runs
+from benchmarks.repeated import over_runs_and_articles
 
 SHARE = 5  # one article of so many is in the cipher
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -67,10 +67,10 @@ def main(
             right.setdefault(kind, []).append(answers == labels[rows])
             weights += [measured] * (kind == "ddk")
         stacked = {kind: np.stack(runs).astype(float) for kind, runs in right.items()}
-        found |= {kind: over_runs(runs, settings) for kind, runs in stacked.items()}
+        found |= {kind: over_runs_and_articles(runs, settings) for kind, runs in stacked.items()}
         for other in ("uniform", "proportional"):
             gap = stacked["ddk"] - stacked[other]
-            found[f"ddk_minus_{other}"] = over_runs(gap, settings)
+            found[f"ddk_minus_{other}"] = over_runs_and_articles(gap, settings)
         found |= {"share_of_the_hard_domain": 1 / SHARE, "ddk_weights_of_it": weights}
         command = f"python -m benchmarks.hard_domain --seeds {seeds} --articles {articles}"
         write_result("hard_domain", f"{command} --gold {gold} --epochs {epochs}", found)

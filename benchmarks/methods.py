@@ -39,10 +39,13 @@ def _paper_rate(settings: dict[str, Any]) -> None:
     settings["optimizer"]["learning_rate"] = PAPER_RATE
 
 
+def _plain_targets(settings: dict[str, Any]) -> None:
+    settings["distill"]["target_temperature"] = 1.0
+
+
 def _plain(settings: dict[str, Any]) -> None:
     """Learn the teacher's distribution as it is, of articles as they come, in one phase."""
     _one_phase(settings)
-    _paper_rate(settings)
     settings["distill"].update(target_temperature=1.0, own_share=0.0, difficulty="random")
     settings["distill"]["sampling"]["kind"] = "proportional"
 
@@ -69,12 +72,13 @@ def _cpt(settings: dict[str, Any]) -> None:
 def _ted(settings: dict[str, Any]) -> None:
     _plain(settings)
     settings["label"]["states"] = [0.53, 0.93]
+    settings["adapter"]["frozen_share"] = 0.0  # the lower states are to be moved, too
     _losses(soft_cross_entropy=1.0, ted=1.0)(settings)
 
 
 def _minillm(settings: dict[str, Any]) -> None:
     _plain(settings)
-    _losses(minillm=1.0)(settings)
+    _losses(minillm=1.0, next_token=1.0)(settings)
 
 
 def _in_parts(difficulty: str) -> Change:
@@ -88,7 +92,7 @@ def _in_parts(difficulty: str) -> Change:
         phases = settings["distill"]["phases"].values()
         for number, phase in enumerate(phases):
             shares = [number / len(phases), (number + 1) / len(phases)]
-            phase.update(targets="classes", articles=shares)
+            phase.update(targets="classes", articles=shares, epochs=2)
 
     return change
 
@@ -107,6 +111,7 @@ def _nothing(_settings: dict[str, Any]) -> None:
 
 METHODS: dict[str, Change] = {
     "readout": _nothing,
+    "readout_plain": _plain_targets,
     "akd": _nothing,
     "kd": _kd,
     "hard": _hard,
@@ -114,6 +119,8 @@ METHODS: dict[str, Change] = {
     "ted": _ted,
     "minillm": _minillm,
 }
+UNTAUGHT = {"readout", "readout_plain"}
+"""Those that fit the readout to the student as it is, and train nothing."""
 ABLATIONS: dict[str, Change] = {
     "akd": _nothing,  # which the others are compared with
     "random_articles": _distill(difficulty="random"),  # as many, but not the easy ones

@@ -25,7 +25,7 @@ from akd.teacher.asked import asked
 from akd.teacher.engine import open_engine
 from benchmarks.clone import write_result
 from benchmarks.labelled import DATA, Labelled, data_sets
-from benchmarks.repeated import over_articles
+from benchmarks.repeated import over_runs_and_articles
 
 Kind = Literal["none", "batch", "auto"]
 SEED: dict[str, Kind] = {"seed_raw": "none", "seed_calibrated": "batch", "auto": "auto"}
@@ -94,8 +94,8 @@ def _figures(labelled: Labelled, teacher: Asked, settings: Params, draws: int) -
     gaps = {f"{one}_minus_{other}": stacked[one] - stacked[other] for one, other in GAPS}
     return {
         "n": len(labelled.gold),
-        **{name: over_articles(rows, settings) for name, rows in stacked.items()},
-        "gap": {name: over_articles(rows, settings) for name, rows in gaps.items()},
+        **{name: over_runs_and_articles(rows, settings) for name, rows in stacked.items()},
+        "gap": {name: over_runs_and_articles(rows, settings) for name, rows in gaps.items()},
         "searches": searches,
     }
 
