@@ -32,8 +32,9 @@ def difficulty(
             `student_loss` is what the student gets wrong before the phase, in nats;
             `disagreement` is that without the teacher's own doubts, KL(teacher || student): where
             both are sure of different labels a small teacher often errs; `reciprocal_rank` fuses
-            the ranks of entropy and student loss ([POCL]); `random` is the ablation: the same
-            number of articles, whichever.
+            ranks as [POCL] does, but those of the teacher's entropy and the student's loss, where
+            the paper has ROUGE-L and the student's loss; `random` is the ablation: the same number
+            of articles, whichever.
         lessons: articles with signals, in id order.
         targets: what the phase teaches of each (n, targets).
         student_losses: computes the cross-entropies (n,) with the targets, and is only called by
@@ -97,13 +98,15 @@ class Goal:
         probabilities: of the teacher, sharpened (n, labels).
         groups: for each label its group, in the simpler task; None where labels are learnt.
         answers: the most probable target of the teacher (n,).
-        targets: what is learnt, over groups or labels (n, targets).
+        told: the teacher's distribution over groups or labels, sharpened (n, targets).
+        targets: what is learnt: that, or what `shared_with` makes of it (n, targets).
     """
 
     rows: Ints
     probabilities: Floats
     groups: Sequence[int] | None
     answers: Ints
+    told: Floats
     targets: Floats
 
     def cross_entropies(self, logits: NDArray[np.float32], rows: Ints) -> Floats:
@@ -119,10 +122,11 @@ class Goal:
     def shared_with(self, logits: NDArray[np.float32], share: float) -> "Goal":
         """Return the goal with targets of which the student's own answers make up a part.
 
-        Soft bootstrapping (Reed et al. 2015, eq. 6) with a weight for each article (as in Arazo et
-        al. 2019): the share times the square of the student's confidence. Where it is sure of
-        another label, neither it nor the teacher pulls with all its force; where it is at a loss,
-        the teacher is followed.
+        Soft bootstrapping (Reed et al. 2015, eq. 6, where the share is constant) with a weight for
+        each article, as in Arazo et al. 2019, who take it from a mixture model of the losses; here
+        it is the share times the square of the student's confidence. The surer the student, the
+        more its own answer stands, up to taking the teacher's place; where it is at a loss, the
+        teacher is followed, but for one part in the square of the number of targets.
 
         Args:
             logits: of the student before the phase, over labels (n, labels).
@@ -153,7 +157,7 @@ def goal_of(
     told = np.array(lessons["probabilities"].to_list())
     probabilities = np.asarray(softmax(np.log(told.clip(_SMALLEST)) / temperature, axis=1))
     targets = probabilities if groups is None else group_probabilities(probabilities, groups)
-    return Goal(rows, probabilities, groups, targets.argmax(axis=1), targets)
+    return Goal(rows, probabilities, groups, targets.argmax(axis=1), targets, targets)
 
 
 def group_probabilities(probabilities: Floats, groups: Sequence[int]) -> Floats:

@@ -86,7 +86,7 @@ def stage_one(
     Args:
         pupil: before the phase.
         blocks: what is stored of the teacher.
-        targets: distribution of the teacher, the task of the phase (n, targets).
+        targets: distribution of the teacher alone, the task of the phase (n, targets).
         rows: of the articles that are learnt from.
     """
     layers = matched_layers(blocks, pupil.depth())

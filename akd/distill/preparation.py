@@ -11,7 +11,7 @@ from torch import nn
 
 from akd.distill.curriculum import Goal
 from akd.distill.data import dataset_of
-from akd.distill.filtering import Filters, stage_one
+from akd.distill.filtering import Filters, matched_layers, stage_one
 from akd.distill.frozen import Learner
 from akd.distill.lessons import Lessons, TeacherBlocks
 from akd.distill.live_teacher import LiveTeacher
@@ -97,10 +97,18 @@ def _check_head_is_reached(pupil: Pupil, recipe: Recipe) -> None:
 def _filters(pupil: Pupil, lessons: Lessons, recipe: Recipe, goal: Goal) -> Filters | None:
     if "ted" not in recipe.phase.losses:
         return None
+    blocks = cast(TeacherBlocks, lessons.blocks)
+    lowest = min(matched_layers(blocks, pupil.depth()))
+    frozen = recipe.adapter.first_block(pupil.depth())
+    if lowest <= frozen:
+        raise InputError(
+            f"ted compares states of block {lowest} of the student, and nothing up to block "
+            f"{frozen} learns: lower `adapter.frozen_share`, or choose deeper `label.states`"
+        )
     return stage_one(
         pupil,
-        cast(TeacherBlocks, lessons.blocks),
-        torch.from_numpy(goal.targets).float(),
+        blocks,
+        torch.from_numpy(goal.told).float(),
         torch.from_numpy(goal.rows),
         recipe.settings.losses.ted,
         temperature=recipe.phase.temperature,

@@ -3,8 +3,9 @@
 The one loss that asks the teacher itself: what a student writes as it learns is nowhere stored.
 Each reads the article under its own prompt, the teacher under that which labelled, and the text
 goes on behind the cue, where label word and reason stand, to the end of the line. Every batch is
-sampled anew and learnt from once. The paper adds the loss of next tokens on a corpus: give the
-phase `next_token` beside.
+sampled anew and learnt from once. The paper begins from a student that is fine-tuned on the task
+and adds the loss of next tokens on a corpus: begin from a phase of `rationale`, give this one
+`next_token` beside.
 """
 
 from collections.abc import Sequence

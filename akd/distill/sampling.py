@@ -96,10 +96,14 @@ class DomainWeights:
     A batch is drawn while the one before it is learnt from, so that each measurement but the first
     is of the student one step before its segment.
 
-    l_M = exp(CE of model M on the domain's validation articles). r_0 = softmax(l_S / l_T);
-    psi = r_t exp(l_S / l_T); r_{t+1} = alpha psi / sum psi + (1 - alpha) / N. The teacher's
-    cross-entropy with its own distribution is that distribution's entropy, and comes from the
-    stored signals.
+    l_M = exp(CE of model M on the domain's validation articles), a perplexity.
+    r_0 = softmax(l_S / l_T); psi = r_t exp(l_S / l_T);
+    r_{t+1} = alpha psi / sum psi + (1 - alpha) / N.
+
+    There both are measured on what the validation texts say. No article here has a label but the
+    teacher's: both are measured on its distribution, sharpened and grouped as the phase has it, so
+    that l_T is exp of its entropy and l_S / l_T is exp of the mean KL(teacher || student). The
+    first segment is drawn by r_0, there at random.
 
     Args:
         measure: computes the student's losses l_S (domains,).

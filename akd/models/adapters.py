@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from akd.errors import InputError
 from akd.io import write_text
 from akd.models.architecture import transformer_blocks
-from akd.models.placement import chosen_linears, ending, linears, owners
+from akd.models.placement import chosen_linears, ending, outputs, owners
 from akd.models.tuners.series import SeriesConfig
 from akd.models.tuners.weights import WEIGHTS, WeightsConfig
 from akd.specs.adapters import Adapter
@@ -116,11 +116,10 @@ def _config(model: PreTrainedModel, spec: Adapter) -> PeftConfig:
                 task_type=TaskType.CAUSAL_LM,
             )
         case "series":
-            blocks = linears(model, first)
             return SeriesConfig(
                 r=spec.r,
                 dropout=spec.dropout,
-                target_modules={n for b in blocks for n in (b.attention[-1], b.mlp[-1])},
+                target_modules=set(outputs(model, first)),
                 task_type=TaskType.CAUSAL_LM,
             )
         case "ia3":

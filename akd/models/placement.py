@@ -68,6 +68,25 @@ def chosen_linears(
     return _ending(everywhere, list(targets))
 
 
+def outputs(model: PreTrainedModel, first: int) -> list[str]:
+    """Return of each block from `first` on the linear layers that end its attention and its MLP.
+
+    Raises:
+        InputError: if none of them is as wide as the model.
+    """
+    width, found = model.config.hidden_size, []
+    for block in linears(model, first):
+        for names in (block.attention, block.mlp):
+            wide = [name for name in names if _width(model.get_submodule(name)) == width]
+            if not wide:
+                raise InputError(
+                    f"adapter series: {names[-1]} and its like are not as wide as the model: "
+                    "choose another adapter"
+                )
+            found.append(wide[-1])  # a fused one for queries, keys and values may stand behind it
+    return found
+
+
 def ending(model: PreTrainedModel, endings: Sequence[str], first: int) -> list[str]:
     """Return the linear layers from `first` on whose names end so."""
     blocks = linears(model, first)
@@ -98,3 +117,8 @@ def _blocks(model: PreTrainedModel, first: int) -> dict[str, nn.Module]:
 
 def _ending(names: Sequence[str], endings: Sequence[str]) -> list[str]:
     return [name for name in names if name.endswith(tuple(f".{end}" for end in endings))]
+
+
+def _width(linear: nn.Module) -> int:
+    width = linear.nf if isinstance(linear, Conv1D) else linear.out_features
+    return int(width)  # type: ignore[arg-type]

@@ -14,10 +14,13 @@ class Adapter(Frozen):
     """What of the student is trained; `kind` alone chooses it, and reads the fields it needs.
 
     - `lora` (Hu et al. 2022), `dora` (Liu et al. 2024): `r`, `alpha`, `dropout`, `targets`.
-    - `series` (Houlsby et al. 2019): `r`, the width of the bottleneck, and `dropout`.
-    - `ia3` (Liu et al. 2022): scales of the layers that the paper names, for each architecture.
+    - `series` (Houlsby et al. 2019): `r`, the width of the bottleneck, and `dropout`; unlike there,
+      layer norms stay as they are.
+    - `ia3` (Liu et al. 2022): scales of the layers that PEFT names for each architecture, for some
+      of them others than the keys and values of the paper.
     - `bitfit` (Ben Zaken et al. 2022): the biases; `full`: all weights.
-    - `prompt` (Lester et al. 2021), `prefix` (Li and Liang 2021): `tokens`, how many virtual ones.
+    - `prompt` (Lester et al. 2021), `prefix` (Li and Liang 2021, without the network
+      behind which they are trained there): `tokens`, how many virtual ones.
 
     `frozen_share` of the blocks, the lowest ones, hold nothing trainable, and nothing there is
     differentiated. Where that is a block or more, embeddings and head stay as they are. Virtual

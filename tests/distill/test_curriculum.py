@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from akd.distill.curriculum import bucket, difficulty
+from akd.distill.curriculum import bucket, difficulty, goal_of
 from akd.specs.distillation import Difficulty
+from tests.distill.tiny_phase import lessons
 
 TABLE = pl.DataFrame(
     {
@@ -85,3 +86,14 @@ def test_a_bucket_holds_the_easiest_of_each_label() -> None:
     )
     assert bucket(hardness, ids, labels, np.arange(10), 0.0, 0.5).tolist() == [0, 1, 5, 6, 9]
     assert bucket(hardness, ids, labels, np.arange(10), 0.0, 1.0).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("groups", [None, [0, 0, 1]])
+def test_what_the_teacher_says_stays_beside_targets_that_its_student_shares(
+    groups: list[int] | None,
+) -> None:
+    goal = goal_of(lessons(), np.arange(8), groups, 0.5)
+    shared = goal.shared_with(np.eye(3, dtype=np.float32)[[2] * 8] * 9, 1.0)
+    np.testing.assert_array_equal(shared.told, goal.targets)
+    assert (shared.targets.argmax(axis=1) == shared.targets.shape[1] - 1).all()
+    assert np.abs(shared.targets - shared.told).max() > 0.5

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    Phi3Config,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2MoeConfig,
+)
 
 from akd.errors import InputError
 from akd.models import adapters
 from akd.models.architecture import transformer_blocks
+from akd.models.placement import outputs
 from akd.models.student import LabelWordStudent, article_mean, final_states
 from tests.conftest import FAMILIES, ROOT, adapter_spec, tiny_model
 
@@ -25,6 +32,11 @@ CASES = [
     for kind in KINDS
     if kind != "bitfit" or family in ("opt", "gpt2")
 ]
+
+_SMALL = {
+    "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
+    "num_attention_heads": 4, "num_key_value_heads": 4, "pad_token_id": 1,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -164,6 +176,24 @@ def test_a_series_adapter_stands_behind_attention_and_mlp(empty: Path) -> None:
         found = {n.split(".series_")[0] for n, _ in adapted.named_parameters() if "series_" in n}
         assert len(found) == 2 * 3
         assert {name.rpartition(".")[2] for name in found} == set(ends.split())
+
+
+@pytest.mark.parametrize(
+    ("config", "ends"),
+    [
+        (Phi3Config(**_SMALL), ("self_attn.o_proj", "mlp.down_proj")),
+        (
+            Qwen2MoeConfig(**_SMALL, moe_intermediate_size=16, shared_expert_intermediate_size=16),
+            ("self_attn.o_proj", "mlp.shared_expert.down_proj"),
+        ),
+    ],
+)
+def test_a_series_adapter_stands_behind_what_ends_a_part_of_a_block(
+    config: PreTrainedConfig, ends: tuple[str, str]
+) -> None:
+    """Of these models other layers are the last that the parts have."""
+    model = AutoModelForCausalLM.from_config(config)
+    assert outputs(model, 1) == [f"model.layers.{layer}.{end}" for layer in (1, 2) for end in ends]
 
 
 @pytest.mark.parametrize("kind", ["lora", "series", "bitfit", "full"])

@@ -1,9 +1,10 @@
 """Losses on class distributions: logits and stored probabilities in, a scalar in nats out.
 
-P is the teacher, Q the student. All but `hard_cross_entropy` soften both sides, y ~ p^(1/T) and
-yhat = softmax(z / T), and carry the factor T^2, which keeps the size of the gradient whatever the
-temperature (Hinton et al. 2015, section 2). Logits and probabilities are (batch, labels); each row
-of probabilities sums to 1. The result is the mean over the batch.
+P is the target (the teacher, or what was made of it), Q the student. All but `hard_cross_entropy`
+soften both sides, y ~ p^(1/T) and yhat = softmax(z / T), and carry the factor T^2, which keeps the
+size of the gradient whatever the temperature (Hinton et al. 2015, section 2). Logits and
+probabilities are (batch, labels); each row of probabilities sums to 1. The result is the mean over
+the batch.
 """
 
 import math

@@ -3,8 +3,9 @@
 Section 3 of the paper. Stage I, models frozen: each matched layer of teacher and student gets a
 linear filter and a linear head, trained on the task by `filter_loss`. Stage II: the heads are
 dropped, the teacher's filters are frozen, and student and student filters learn the task plus b
-times `filtered_distance`. States are means over an article, (batch, layers, width); the teacher's
-come from the store.
+times `filtered_distance`. Unlike there, states are standardised means over an article, (batch,
+layers, width), not those of each token; the task of stage I is the teacher's distribution, not gold
+labels; and of the teacher those layers are matched that are in the store.
 """
 
 import torch

@@ -21,7 +21,7 @@ _SMALLEST = 1e-6  # a norm below it is that of states which do not differ
 def matching_layer(layer: int, student_layers: int, teacher_layers: int) -> int:
     """Return which block of the teacher a block of the student follows: round(m L_T / L_S).
 
-    The uniform mapping of Patient KD (Sun et al. 2019, "skip"): the last follows the last.
+    The uniform mapping of Patient KD (Sun et al. 2019, "skip"), the last layer among them.
 
     Args:
         layer: m, the student's block, from 1 to `student_layers`.

@@ -61,7 +61,9 @@ def rewards_after(
 def mean_rewards_after(
     student: torch.Tensor, teacher: torch.Tensor, counted: torch.Tensor
 ) -> torch.Tensor:
-    """Return `rewards_after` over the number of tokens that come (eq. 6): long texts weigh no more.
+    """Return `rewards_after` over the number of tokens that come: long texts weigh no more.
+
+    Eq. 6, which divides by one less, and so by 0 before the last token.
 
     Without it a short text has the higher reward, and the student learns to say nothing.
     """

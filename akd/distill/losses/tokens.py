@@ -19,8 +19,9 @@ def next_token(
 
     Counted over articles it is the loss of continued pre-training (`cpt`); counted over the
     rationale that stands behind the article it is L_rationale of Distilling step-by-step (Hsieh et
-    al. 2023, eq. 4). The result is float32 whatever the head's dtype, where torch's own
-    `linear_cross_entropy` rounds it to three digits of bfloat16.
+    al. 2023, eq. 4), given the teacher's label as well, where there the text alone is given. The
+    result is float32 whatever the head's dtype, where torch's own `linear_cross_entropy` rounds it
+    to three digits of bfloat16.
 
     Args:
         hidden: final states of the student (batch, length, width), after the final norm.

@@ -84,18 +84,18 @@ def _domains(number: int, phase: str, frame: pl.DataFrame) -> Iterator[Figure]:
         ),
         lambda domain: lines.Curve(domain, _points(frame, domain, "weight")),
         frame,
-        _table(f"Domain weights and losses of {phase}", frame),
+        _table(f"Domain weights and perplexities of {phase}", frame),
     )
     yield _panels(
         Heading(
             f"ratio-{number}",
-            f"{phase}: student's loss over teacher's",
+            f"{phase}: student's perplexity over teacher's",
             f"A panel for each domain, all from {_range(ratio['ratio'])}; at 1 the student has "
             "caught up with the teacher.",
         ),
         lambda domain: lines.Curve(domain, _points(ratio, domain, "ratio")),
         frame,
-        _table(f"Ratio of losses in {phase}", ratio.select("step", "domain", "ratio")),
+        _table(f"Ratio of perplexities in {phase}", ratio.select("step", "domain", "ratio")),
     )
 
 
