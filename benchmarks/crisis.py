@@ -1,8 +1,8 @@
 """crisis over draws of the 20 shots: teacher under each calibration, and the students taught by it.
 
-Takes prompt, articles and models of the last `dvc repro`; each draw takes 20 of the annotated
-English articles as shots and tests on all the others. The prompt stays the one that was adapted on
-the shipped shots.
+Takes prompt, articles and models of the last `dvc repro`; each draw takes 20 of the English gold
+articles as shots and tests on all other gold. The prompt stays the one that was adapted on the
+shipped shots, which are in no draw and no test.
 
     python -m benchmarks.crisis --draws 40 --students 5
 """
@@ -24,7 +24,7 @@ from akd.evaluate.baseline import tfidf_probabilities
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator, fit, select
 from akd.records import Scores
-from akd.task import load_held_out, load_task
+from akd.task import load_examples, load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
 from benchmarks.clone import measured, write_result
@@ -46,7 +46,9 @@ def main(
     settings, task = params.load(), load_task(TASK / "task.yaml")
     command = f"python -m benchmarks.crisis --draws {draws} --students {students} --kept {kept}"
     names = task.label_names
-    table = with_texts(load_held_out(TASK, names), DATA / "clean", settings.clean.max_characters)
+    table = with_texts(
+        load_examples(TASK / "gold.jsonl", names), DATA / "clean", settings.clean.max_characters
+    )
     gold = np.array([names.index(label) for label in table["label"]])
     english = (table["language"] == "en").to_numpy()
     lessons = read_lessons(DATA / "filtered", DATA / "signals")

@@ -9,10 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from akd.corpus.examples import balanced, with_texts
-from akd.io import read_json_lines, read_table
+from akd.io import read_table
 from akd.prompts.demonstrations import Shot
 from akd.records import CLEAN, FILTERED
 from akd.task import Example, Task, load_held_out, load_task
+from benchmarks.elsewhere import LABELS, labelled_rows, text_of
 
 DATA = Path("data")
 SHOT_POOL = 100  # annotated articles from which draws of the shots are taken
@@ -50,7 +51,7 @@ def data_sets(
     """Yield each data set under its name.
 
     Args:
-        others: a folder with crisislex_2012.jsonl and masakhanews.jsonl; None for the tasks alone.
+        others: a folder with the files of `benchmarks.elsewhere`; None for the tasks alone.
         gold: of each data set at most.
         unlabelled: how many texts calibrate.
         max_characters: of a text.
@@ -63,9 +64,9 @@ def data_sets(
         yield name, _split(task, rows, _articles(name, rows), gold, unlabelled)
     if others is not None:
         crisis = load_task(DATA / "tasks" / "crisis" / "task.yaml")
-        rows = _rows(others / "crisislex_2012.jsonl", "crisis3", max_characters)
+        rows = _english(others, "crisislex_2012", max_characters)
         yield "crisislex_2012", _split(crisis, rows, [], gold, unlabelled)
-        rows = _rows(others / "masakhanews.jsonl", "label", max_characters)
+        rows = _english(others, "masakhanews", max_characters)
         task = topics_of(sorted(rows["label"].unique()))
         yield "masakhanews", _split(task, rows, [], gold, unlabelled)
 
@@ -79,11 +80,12 @@ def _articles(task: str, annotated: pl.DataFrame) -> list[str]:
     return clean.filter(free).sort("id")["text"].to_list()
 
 
-def _rows(file: Path, label: str, max_characters: int) -> pl.DataFrame:
-    """Return text, label and language of the English rows of a file that have a label."""
-    rows = [row for row in read_json_lines(file) if row["lang"] == "en" and row[label]]
-    texts = [f"{row['title']}\n{row['text']}".strip()[:max_characters] for row in rows]
-    return pl.DataFrame({"text": texts, "label": [row[label] for row in rows], "language": "en"})
+def _english(folder: Path, name: str, max_characters: int) -> pl.DataFrame:
+    """Return text, label and language of the English rows of a file."""
+    rows = [row for row in labelled_rows(folder, name) if row["lang"] == "en"]
+    texts = [text_of(row)[:max_characters] for row in rows]
+    labels = [row[LABELS[name]] for row in rows]
+    return pl.DataFrame({"text": texts, "label": labels, "language": "en"})
 
 
 def topics_of(labels: Sequence[str]) -> Task:

@@ -5,7 +5,7 @@ all others stand there without a label. The recipe of the phases was chosen with
 view, and the search for prompts was measured on the English of both. `training` compares students
 with the readout in closed form that they begin with, over seeds (benchmarks.distill).
 
-    python -m benchmarks.other_tasks --data FOLDER   # with masakhanews.jsonl, crisislex_2012.jsonl
+    python -m benchmarks.other_tasks --data FOLDER   # with the files of benchmarks.elsewhere
 """
 
 import sys
@@ -20,7 +20,7 @@ import yaml
 from akd.console import guard
 from akd.corpus.examples import balanced
 from akd.errors import InputError
-from akd.io import read_json, read_json_lines, write_json_lines, write_text
+from akd.io import read_json, write_json_lines, write_text
 from akd.task import Example, load_task
 from benchmarks.clone import (
     contestants,
@@ -30,6 +30,7 @@ from benchmarks.clone import (
     run,
     write_result,
 )
+from benchmarks.elsewhere import LABELS, Rows, labelled_rows
 from benchmarks.labelled import DATA, topics_of
 
 SHOTS = 20
@@ -39,10 +40,6 @@ CHANGES = (
     "fetch.max_articles_per_source=10000",
     "clean.min_characters=20",  # posts are short
 )
-LABELS = {"masakhanews": "label", "crisislex_2012": "crisis3"}
-"""In which field each file has its labels."""
-
-Rows = list[dict[str, Any]]
 
 
 def main(
@@ -57,7 +54,7 @@ def main(
     result = {name: found for name, found in last_result("other_tasks").items() if name in LABELS}
     line = f"python -m benchmarks.other_tasks --data {data} --gold {gold} --seeds {seeds}"
     for name in [only] if only else LABELS:
-        rows = [row for row in read_json_lines(data / f"{name}.jsonl") if row[LABELS[name]]]
+        rows = labelled_rows(data, name)
         with fresh_clone(shared_cache=True, kept_scores=True) as clone:
             _write_task(clone / DATA / "tasks" / name, name, rows, gold)
             report = experiment(clone, [f"task={name}", *CHANGES])

@@ -5,7 +5,7 @@ articles as shots; no other label is seen before accuracy is. The search scores 
 params.yaml says; `seed_raw`, `seed_calibrated` (batch) and `auto` are the seed prompt under three
 calibrations, `searched_batch` and `searched` (auto) the adapted one under two.
 
-    python -m benchmarks.prompt --data FOLDER   # with crisislex_2012.jsonl, masakhanews.jsonl
+    python -m benchmarks.prompt --data FOLDER   # with the files of benchmarks.elsewhere
 """
 
 from pathlib import Path
