@@ -1,8 +1,10 @@
 """One optimisation step of the default phase beside two ways that run the teacher with the student.
 
-Takes signals, articles and models of the last `dvc repro`. `live` is a plain loop, `trl` is the
-GKDTrainer of TRL on a fixed data set. Each way trains the same adapter on the same tokens in the
-same batches and dtype, in a process of its own, whose memory is its own.
+Takes signals, articles and models of the last `dvc repro`. `live` is a plain loop over the whole
+vocabulary at every position, `live_classes` the same over the label words at the last one, as akd
+compares classes; `trl` is the GKDTrainer of TRL on a fixed data set, which knows no classes. Each
+way trains the same adapter on the same tokens in the same batches and dtype, in a process of its
+own, whose memory is its own.
 
     python -m benchmarks.step
 
@@ -65,6 +67,8 @@ def main(
     result = {
         "step_ratio_live_teacher": round(akd[rate] / live[rate], 2),
         "memory_ratio_live_teacher": round(akd[peak] / live[peak], 3),
+        "step_ratio_live_classes": round(akd[rate] / ways["live_classes"][rate], 2),
+        "memory_ratio_live_classes": round(akd[peak] / ways["live_classes"][peak], 3),
         "step_ratio_trl": round(akd[rate] / ways["trl"][rate], 2),
         "memory_ratio_trl": round(akd[peak] / ways["trl"][peak], 3),
         "phase_ratio_live_teacher": round(akd[f"phase_{rate}"] / live[rate], 2),
@@ -94,10 +98,10 @@ def _ways(scratch: Path, python: Path, articles: int, steps: int) -> dict[str, d
         found: dict[str, float] = read_json(scratch / f"{name}.json")
         return found
 
-    def own(name: str, module: str, **options: float) -> dict[str, float]:
+    def own(name: str, module: str, *flags: str, **options: float) -> dict[str, float]:
         given = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         command = [sys.executable, "-m", f"benchmarks.{module}", scratch / f"{name}.json"]
-        return run(name, [*command, "--batches", batches, *given])
+        return run(name, [*command, "--batches", batches, *flags, *given])
 
     settings = params.load()
     share, gib = settings.adapter.frozen_share, settings.distill.frozen_cache_gib
@@ -106,10 +110,11 @@ def _ways(scratch: Path, python: Path, articles: int, steps: int) -> dict[str, d
         for name, frozen, kept in ((EVERYWHERE, 0, 0), (UNCACHED, share, 0), ("akd", share, gib))
     }
     ways["live"] = own("live", "step_live", steps=steps)
+    ways["live_classes"] = own("live_classes", "step_live", "--classes", steps=steps)
     write_json(scratch / "given.json", _given(read_json(batches)[:steps]))
     command = [python, "-m", "benchmarks.step_trl", scratch / "given.json", scratch / "trl.json"]
     ways["trl"] = run("trl", command)
-    for name in ("live", "trl"):
+    for name in ("live", "live_classes", "trl"):
         if ways[name]["trainable_parameters"] != ways["akd"]["trainable_parameters"]:
             raise SystemExit(f"the adapters of akd and {name} are not of one size: {ways}")
     for found in ways.values():

@@ -2,9 +2,11 @@
 
 What one would write first with transformers and PEFT: both models on the same tokens, logits over
 the whole vocabulary at every position, and the divergence at each of them, in float32 as in the
-code of MiniLLM (and as akd computes its losses). See `benchmarks.step`.
+code of MiniLLM (and as akd computes its losses). With `--classes` the same loop for a classifier:
+the divergence of the label words at the last position alone. See `benchmarks.step`.
 """
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,15 +14,17 @@ from typing import Annotated
 import torch
 import typer
 from torch import nn
+from transformers import PreTrainedModel
 
 from akd import params
 from akd.io import read_json, write_json
 from akd.models import adapters
+from akd.models.architecture import class_logits
 from akd.models.batching import pad_right
 from akd.models.load import load_model, load_tokenizer
 from akd.specs.adapters import Quantization
 from benchmarks.meter import Meter
-from benchmarks.phases import DATA, STUDENT
+from benchmarks.phases import DATA, STUDENT, read_as
 
 TEACHER = DATA / "models" / "teacher"
 
@@ -29,10 +33,14 @@ def main(
     out: Path,
     batches: Annotated[Path, typer.Option(help="The tokens of each step.")],
     steps: Annotated[int, typer.Option()],
+    classes: Annotated[bool, typer.Option(help="Compare label words, not all words.")] = False,
 ) -> None:
     """Train on the first batches; write the figures."""
     settings = params.load()
-    pad_token = int(load_tokenizer(STUDENT).pad_token_id)
+    tokenizer = load_tokenizer(STUDENT)
+    pad_token = int(tokenizer.pad_token_id)
+    labels = torch.tensor(read_as(settings).label_tokens(tokenizer))
+    said = partial(_classes, labels=labels) if classes else _words
     teacher = load_model(TEACHER, Quantization(kind="none"))
     student = load_model(STUDENT, settings.quantization)
     meter = Meter(student, teacher)
@@ -45,11 +53,12 @@ def main(
     for batch in read_json(batches)[:steps]:
         tokens, lengths = pad_right(batch, pad_token)
         mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        counted = torch.ones(len(lengths), 1) if classes else mask
         with torch.no_grad():
-            taught = _log_probabilities(teacher, tokens, mask)
-        learnt = _log_probabilities(adapted, tokens, mask)
+            taught = said(teacher, tokens, mask)
+        learnt = said(student, tokens, mask)
         each = nn.functional.kl_div(learnt, taught, reduction="none", log_target=True).sum(-1)
-        torch.autograd.backward((each * mask).sum() / mask.sum())
+        torch.autograd.backward((each * counted).sum() / counted.sum())
         nn.utils.clip_grad_norm_(weights, spec.max_gradient_norm)
         optimizer.step()
         optimizer.zero_grad()
@@ -58,9 +67,19 @@ def main(
     write_json(out, {**figures, "trainable_parameters": trainable})
 
 
-def _log_probabilities(model: nn.Module, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def _words(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities of all words at each position (batch, length, vocabulary)."""
     logits: torch.Tensor = model(input_ids=tokens, attention_mask=mask).logits
     return logits.log_softmax(-1, dtype=torch.float32)
+
+
+def _classes(
+    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, *, labels: torch.Tensor
+) -> torch.Tensor:
+    """Return log-probabilities of the label words behind each article (batch, 1, labels)."""
+    hidden = model.base_model(input_ids=tokens, attention_mask=mask).last_hidden_state
+    decision = hidden[torch.arange(len(mask)), mask.sum(1) - 1]
+    return class_logits(model, decision, labels).log_softmax(-1)[:, None]
 
 
 if __name__ == "__main__":
