@@ -164,7 +164,8 @@ articles, so that the difference of two rows is surer than their intervals look.
   Kullback-Leibler divergence from its probabilities of the labels: an answer is a single word, so
   that the word-level divergence is that of the labels. The student sees as many documents as in
   *akd*, drawn at random, with the teacher's probabilities as they are and a learning rate of its
-  own (see the commands).
+  own (see the commands). As in *akd*, and not in the paper, its classes are read off pooled states
+  by a readout that begins in closed form.
 - *akd*: the recipe of params.yaml, an adapter in phases from simple to complex.
 - *TF-IDF*: not in the paper; what a user would try first, on the same labels of the teacher.
 
