@@ -9,6 +9,7 @@ from accelerate import PartialState
 from datasets import Dataset
 from torch import nn
 
+from akd.console import say
 from akd.distill.curriculum import Goal
 from akd.distill.data import dataset_of
 from akd.distill.filtering import Filters, matched_layers, stage_one
@@ -101,9 +102,10 @@ def _filters(pupil: Pupil, lessons: Lessons, recipe: Recipe, goal: Goal) -> Filt
     lowest = min(matched_layers(blocks, pupil.depth()))
     frozen = recipe.adapter.first_block(pupil.depth())
     if lowest <= frozen:
-        raise InputError(
-            f"ted compares states of block {lowest} of the student, and nothing up to block "
-            f"{frozen} learns: lower `adapter.frozen_share`, or choose deeper `label.states`"
+        say(
+            f"ted compares states of block {lowest} of the student, which cannot move, since "
+            f"nothing up to block {frozen} learns: lower adapter.frozen_share, or choose deeper "
+            "label.states"
         )
     return stage_one(
         pupil,
