@@ -14,7 +14,7 @@ import typer
 from tqdm import tqdm
 
 from akd.clock import timed
-from akd.errors import InputError
+from akd.errors import InputError, reason_of
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ def guard(command: Callable[[], None]) -> None:
     except RuntimeError as error:
         if type(error).__name__ != _NO_ROOM:
             raise
-        print(f"error: the GPU is full ({str(error).splitlines()[0]}): {_LESS}", file=sys.stderr)
+        print(f"error: the GPU is full ({reason_of(error)}): {_LESS}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted: run the same again, it goes on from what is kept", file=sys.stderr)

@@ -19,9 +19,3 @@ def hub_failures() -> tuple[type[Exception], ...]:
 
     of_the_hub = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError)
     return *network_failures(), *of_the_hub, OSError
-
-
-def reason_of(error: Exception) -> str:
-    """Return the first line of what an error says, or its name if it says nothing."""
-    told = str(error).strip()
-    return told.splitlines()[0] if told else type(error).__name__

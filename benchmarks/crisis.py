@@ -17,18 +17,17 @@ import typer
 from numpy.typing import NDArray
 
 from akd import params
-from akd.corpus.examples import with_texts
 from akd.corpus.sampling import sample
 from akd.distill.lessons import Lessons, lessons_of, read_lessons
 from akd.evaluate.baseline import tfidf_probabilities
 from akd.prompts import store
 from akd.prompts.calibration import Calibrator, fit, select
 from akd.records import Scores
-from akd.task import load_examples, load_task
+from akd.task import load_task
 from akd.teacher.engine import open_engine
 from akd.teacher.label import signals
 from benchmarks.clone import measured, write_result
-from benchmarks.phases import DATA, run_phases, taught_probabilities
+from benchmarks.phases import DATA, gold_of, run_phases, taught_probabilities
 
 TASK = DATA / "tasks" / "crisis"
 STUDENTS = ("student", "student_english", "tfidf_full_text", "tfidf_full_text_english")
@@ -43,13 +42,9 @@ def main(
     ] = 0,
 ) -> None:
     """Write benchmarks/results/crisis.json."""
-    settings, task = params.load(), load_task(TASK / "task.yaml")
+    settings = params.load()
     command = f"python -m benchmarks.crisis --draws {draws} --students {students} --kept {kept}"
-    names = task.label_names
-    table = with_texts(
-        load_examples(TASK / "gold.jsonl", names), DATA / "clean", settings.clean.max_characters
-    )
-    gold = np.array([names.index(label) for label in table["label"]])
+    table, gold = gold_of(settings.model_copy(update={"task": TASK.name}))
     english = (table["language"] == "en").to_numpy()
     lessons = read_lessons(DATA / "filtered", DATA / "signals")
     annotated, taught = _scores(table["text"].to_list()), _scores(lessons["text"].to_list())

@@ -86,10 +86,11 @@ def prepare(
 
 def _check_head_is_reached(pupil: Pupil, recipe: Recipe) -> None:
     # Losses on words read the head behind the back of what hands out gradients to processes.
+    words = recipe.phase.losses.keys() & WORD_LOSSES
     apart = PartialState().num_processes > 1 and pupil.readout is not None
-    if apart and recipe.phase.losses.keys() & WORD_LOSSES and pupil.head().weight.requires_grad:
+    if apart and words and pupil.head().weight.requires_grad:
         raise InputError(
-            f"{' and '.join(sorted(recipe.phase.losses.keys() & WORD_LOSSES))} with adapter.kind "
+            f"{' and '.join(sorted(words))} with adapter.kind "
             "full cannot train a pooled student in several processes: launch one, set "
             "`distill.readout: label_words`, or choose another adapter"
         )

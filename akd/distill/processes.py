@@ -48,21 +48,21 @@ def alone(folder: Path) -> Iterator[None]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     state = PartialState()
-    with _held(_lock_of(folder)) if state.is_main_process else nullcontext():
-        if state.is_main_process:
-            _remove_abandoned(folder.parent)
+    with _held(folder) if state.is_main_process else nullcontext():
         state.wait_for_everyone()  # no process looks for checkpoints before the lock is held
         yield
 
 
 @contextmanager
-def _held(lock: FileLock) -> Iterator[None]:
+def _held(folder: Path) -> Iterator[None]:
+    lock = _lock_of(folder)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         say("another process trains the very same: this one waits for its end")
         lock.acquire()
     try:
+        _remove_abandoned(folder.parent)
         yield
     finally:
         lock.release()
@@ -71,7 +71,8 @@ def _held(lock: FileLock) -> Iterator[None]:
 def _remove_abandoned(trainings: Path) -> None:
     for file in trainings.glob("*.lock"):
         folder = file.with_suffix("")
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > _ABANDONED:
+        holds = any(folder.glob("checkpoint-*"))  # other things have locks there, too
+        if holds and time.time() - folder.stat().st_mtime > _ABANDONED:
             with suppress(Timeout), _lock_of(folder).acquire(timeout=0):
                 remove_checkpoints(folder)
 

@@ -24,17 +24,16 @@ def tfidf_probabilities(
         Probabilities (m, classes); a label that the teacher never gave has probability 0. Where
         there is nothing to fit, the labels' shares: one label for all, or no word in two texts.
     """
-    found = np.zeros((len(asked), classes))
-    found[:] = np.bincount(labels, minlength=classes) / len(labels)
     vectorizer = TfidfVectorizer(
         analyzer=lambda text: list(terms(text)), sublinear_tf=True, min_df=2
     )
     try:
         vectors = vectorizer.fit_transform(list(texts))
     except ValueError:  # no word is left
-        return found
-    if len(set(labels)) > 1:
-        model = LogisticRegression(C=10.0, max_iter=1000).fit(vectors, list(labels))
-        found[:] = 0.0
-        found[:, model.classes_] = model.predict_proba(vectorizer.transform(list(asked)))
+        vectors = None
+    if vectors is None or len(set(labels)) == 1:
+        return np.tile(np.bincount(labels, minlength=classes) / len(labels), (len(asked), 1))
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(vectors, list(labels))
+    found = np.zeros((len(asked), classes))
+    found[:, model.classes_] = model.predict_proba(vectorizer.transform(list(asked)))
     return found

@@ -8,8 +8,8 @@ from transformers import ZeroShotClassificationPipeline, pipeline
 
 from akd.console import bar
 from akd.corpus.relevance.scores import GroupLogits, Groups, Logits, absolute
-from akd.errors import InputError
-from akd.hub import hub_failures, reason_of
+from akd.errors import InputError, reason_of
+from akd.hub import hub_failures
 from akd.models.load import compute_dtype, device
 from akd.specs.pairs import HubModel, LocalModel
 

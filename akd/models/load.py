@@ -1,6 +1,7 @@
 """Loading: what a machine decides (device, dtype) and how a student is quantised."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -67,6 +68,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+@lru_cache(maxsize=4)  # asked in each step that predicts words, and some 40 ms long
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return how many rows of a head stand for tokens: behind them a model may have padding.
 

@@ -13,8 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.models.auto import modeling_auto
 
 from akd import wheels
-from akd.errors import InputError
-from akd.hub import hub_failures, reason_of
+from akd.errors import InputError, reason_of
+from akd.hub import hub_failures
 from akd.io import replacing
 from akd.models.architecture import keep_blocks
 from akd.models.load import load_tokenizer

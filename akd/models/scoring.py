@@ -69,6 +69,7 @@ class TextScorer:
         self._vocabulary = vocabulary_of(tokenizer)
         # What leaves the last block may be narrower than the blocks are (OPT-350M).
         self._width = int(model.get_output_embeddings().weight.shape[1])
+        self._block_width = int(model.config.hidden_size)
         self._text_tokens = text_tokens
         walks = len(self._branches) > 1
         self._filled = stepped_rows(batch_size) if walks else filled_rows(batch_size)
@@ -86,9 +87,7 @@ class TextScorer:
         texts_tokens = truncated(texts, self._tokenizer, self._text_tokens)
         log_probabilities = np.empty((len(texts), len(self._labels)), np.float32)
         decision = np.empty((len(texts), self._width), np.float32)
-        states = np.empty(
-            (len(texts), len(self._blocks), self._model.config.hidden_size), np.float32
-        )
+        states = np.empty((len(texts), len(self._blocks), self._block_width), np.float32)
         sequences = [tokens + self._after for tokens in texts_tokens]
         shown, total = len(texts) > _FEW, len(texts)
         with bar(description="read", unit="article", total=total, shown=shown) as progress:
@@ -111,8 +110,7 @@ class TextScorer:
         with captured(self._blocks) as outputs:
             passage = self._prefix.read(sequences, width)
         inside = torch.arange(width) < spans[:, None]
-        width_of_blocks = self._model.config.hidden_size
-        pooled = np.empty((len(sequences), len(outputs), width_of_blocks), np.float32)
+        pooled = np.empty((len(sequences), len(outputs), self._block_width), np.float32)
         for position, block_states in enumerate(outputs):
             behind = block_states[:, -width:]  # where the prefix is read anew it stands before
             pooled[:, position] = mean_over(behind, inside.to(behind.device)).cpu()

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from akd.errors import InputError
+from akd.errors import InputError, reason_of
 from akd.specs.base import Frozen
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def measure(config: "PreTrainedConfig") -> Inventory:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no causal language model has this config ({reason})") from None
+        raise InputError(f"no causal language model has this config ({reason_of(error)})") from None
     if not hasattr(config, "num_attention_heads"):
         kind = config.model_type
         raise InputError(f"a {kind} model has no attention heads: plan with a transformer")

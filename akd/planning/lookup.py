@@ -6,8 +6,8 @@ from typing import Any, assert_never
 
 import yaml
 
-from akd.errors import InputError
-from akd.hub import hub_failures, reason_of
+from akd.errors import InputError, reason_of
+from akd.hub import hub_failures
 from akd.io import read_json, write_json
 from akd.planning.inventory import Inventory, cut, measure
 from akd.specs.pairs import HubModel, LocalModel, Pair, PrunedModel, WheelModel, layer_numbers
@@ -97,8 +97,9 @@ def _of_folder(folder: Path) -> Inventory:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}/config.json describes no known model ({reason})") from None
+        raise InputError(
+            f"{folder}/config.json describes no known model ({reason_of(error)})"
+        ) from None
     return measure(config)
 
 

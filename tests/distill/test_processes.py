@@ -35,10 +35,10 @@ def test_an_equal_training_says_that_it_waits(
 
 
 def test_checkpoints_that_nobody_goes_on_with_are_removed(tmp_path: Path) -> None:
-    names = ("abandoned", "held", "recent", "of-no-training")
+    names = ("abandoned", "held", "recent", "of-no-training", "frozen")
     long_ago = time.time() - 15 * 24 * 3600
     for name in names:
-        (tmp_path / name / "checkpoint-1").mkdir(parents=True)
+        (tmp_path / name / ("states" if name == "frozen" else "checkpoint-1")).mkdir(parents=True)
         if name != "of-no-training":
             (tmp_path / f"{name}.lock").touch()
         if name != "recent":

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from akd.corpus.sources.json_lines import decode
 from akd.corpus.sources.row import Row
 from akd.corpus.sources.table import Table
-from akd.errors import InputError
+from akd.errors import InputError, reason_of
 
 ROWS_PER_BATCH = 512
 """How many rows are in memory at a time."""
@@ -46,7 +46,7 @@ def _cells(column: pa.Array | pa.ChunkedArray, name: str, table: Table) -> list[
     except (pa.ArrowException, ValueError, RecursionError) as error:
         raise InputError(
             f"{table.name}: column {name!r} ({kind}) cannot be read as text "
-            f"({str(error).splitlines()[0]}): name another one in `columns` of the source"
+            f"({reason_of(error)}): name another one in `columns` of the source"
         ) from None
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from akd.corpus.sources import arrow
 from akd.corpus.sources.row import Row
 from akd.corpus.sources.table import Table
-from akd.errors import InputError
+from akd.errors import InputError, reason_of
 
 _BUFFER_BYTES = 2**20
 
@@ -31,5 +31,6 @@ def read(path: Path, table: Table) -> Iterator[Row]:
             batches = file.iter_batches(arrow.ROWS_PER_BATCH, columns=names, use_threads=False)
             yield from arrow.rows(batches, table)
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read ({reason}): check that it is whole") from None
+        raise InputError(
+            f"{path} cannot be read ({reason_of(error)}): check that it is whole"
+        ) from None

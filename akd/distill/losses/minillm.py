@@ -63,9 +63,8 @@ def mean_rewards_after(
 ) -> torch.Tensor:
     """Return `rewards_after` over the number of tokens that come: long texts weigh no more.
 
-    Eq. 6, which divides by one less, and so by 0 before the last token.
-
-    Without it a short text has the higher reward, and the student learns to say nothing.
+    Without it a short text has the higher reward, and the student learns to say nothing. Eq. 6,
+    which divides by one less, and so by 0 before the last token.
     """
     to_come = _sum_after(counted.float())
     return rewards_after(student, teacher, counted) / to_come.clamp_min(1)
