@@ -30,9 +30,7 @@ def ceiling(dtype: torch.dtype) -> float:
     return best
 
 
-def labelling_operations(
-    model: Path, prefix: int, lengths: Sequence[int], logits: int | None = None
-) -> float:
+def labelling_operations(model: Path, prefix: int, lengths: Sequence[int], logits: int) -> float:
     """Return the floating point operations of labelling, two for each multiplication with addition.
 
     The prefix is read before and not counted; padding is not counted either.
@@ -41,7 +39,7 @@ def labelling_operations(
         model: folder of the teacher.
         prefix: tokens before each article, to which it attends.
         lengths: tokens of each article and what follows it.
-        logits: positions that words are predicted at; None means one of each article.
+        logits: positions of all articles for which words are predicted.
     """
     size, config = describe(model), AutoConfig.from_pretrained(model, local_files_only=True)
     width, vocabulary = size["width"], size["vocabulary"]
@@ -49,5 +47,4 @@ def labelling_operations(
     weights = size["parameters"] - tables * vocabulary * width
     seen = sum(length * prefix + length * (length + 1) / 2 for length in lengths)
     attention = 4.0 * size["layers"] * width * seen
-    predicted = 2.0 * vocabulary * width * (len(lengths) if logits is None else logits)
-    return 2.0 * weights * sum(lengths) + predicted + attention
+    return 2.0 * weights * sum(lengths) + 2.0 * vocabulary * width * logits + attention
