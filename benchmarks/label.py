@@ -117,10 +117,10 @@ def long_prompt(task: Task, shots: Sequence[Shot], characters: int) -> Prompt:
     tokenizer = load_tokenizer(MODEL)
     prompt = seed_prompt(task.prompt, len(task.labels), False)
     prompt = prompt.model_copy(update={"instruction": task.prompt.instructions[-1]})
-    for number in range(len(shots)):
+    for shot in shots:
         if len(render(prompt, tokenizer)[0]) >= PREFIX_TOKENS:
             break
-        shown = (*prompt.demonstrations, demonstration(shots, number, characters))
+        shown = (*prompt.demonstrations, demonstration(shot, characters))
         prompt = prompt.model_copy(update={"demonstrations": shown})
     return prompt
 

@@ -115,7 +115,7 @@ def _split(
     chosen = np.random.default_rng(0).permutation(len(articles))[:unlabelled]
     return Labelled(
         task=task,
-        pool=[Shot(texts[row], names.index(labels[row])) for row in pool],
+        pool=[Shot(str(row), texts[row], names.index(labels[row])) for row in pool],
         gold=[texts[row] for row in kept],
         labels=np.array([names.index(labels[row]) for row in kept]),
         unlabelled=free or [articles[row] for row in chosen],

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from akd import params
 from akd.params import Params
-from akd.prompts.adapt import Adaptation, Asked, adapt
+from akd.prompts.adapt import Adaptation, adapt
+from akd.prompts.asked import Asked
 from akd.prompts.calibration import fit
-from akd.prompts.demonstrations import Shot
+from akd.prompts.demonstrations import Shot, not_shown
 from akd.prompts.template import Prompt
 from akd.teacher.asked import asked
 from akd.teacher.engine import open_engine
@@ -111,8 +112,7 @@ def _right(
     """Return under each calibration which gold articles a prompt gets right (gold,)."""
     calibration = settings.prompt.calibration
     layers = teacher.layers_of(calibration)
-    shown = {demonstration.shot for demonstration in prompt.demonstrations}
-    free = [shot for number, shot in enumerate(shots) if number not in shown]
+    free = [shots[number] for number in not_shown(prompt, shots)]
     unlabelled = teacher.score(prompt, labelled.unlabelled, layers)
     told = teacher.score(prompt, [shot.text for shot in free], layers)
     gold = teacher.score(prompt, labelled.gold, layers)

@@ -21,7 +21,7 @@ from akd.specs.prompts import Pin
 from akd.task import Task, load_task
 
 if TYPE_CHECKING:
-    from akd.prompts.measure import Material
+    from akd.prompts.demonstrations import Shot
     from akd.prompts.template import Prompt
 
 app = typer.Typer(no_args_is_help=True, help=__doc__.partition("\n")[0])
@@ -56,7 +56,7 @@ def show(folder: _Folder = _PROMPT) -> None:
 @app.command("try", epilog='Example: akd prompt try --words "danger,advice,good" --cue "\\nIt is"')
 def attempt(
     file: Annotated[
-        Path | None, typer.Argument(help="A prompt, YAML or JSON; its parts are options too.")
+        Path | None, typer.Argument(help="A prompt, YAML or JSON; most parts are options too.")
     ] = None,
     from_tree: _FromTree = None,
     instruction: Annotated[str | None, typer.Option(help="{labels} stands for the words.")] = None,
@@ -109,8 +109,8 @@ def pin(
         raise InputError("akd prompt pin: name a file, or a prompt of the tree (`--from-tree 3`)")
     settings = params.load(_PARAMS)
     found = _pin(file, from_tree, folder, _adapted(settings, folder))
-    task, material = _material(settings)
-    pinned_prompt(found, material.shots, len(task.labels), settings.prompt.shown_characters)
+    task, shots = _task_and_shots(settings)
+    pinned_prompt(found, shots, len(task.labels), settings.prompt.shown_characters)
     write_pins(_PARAMS, {**settings.prompt.pins, settings.task: found})
     Console().print(f"pinned for task {settings.task} in {_PARAMS}: `dvc repro` adapts it")
 
@@ -195,12 +195,17 @@ def _measured(
     Returns:
         For each its name, log-probability, mutual information, accuracy, and how many shots.
     """
+    from akd.prompts.adapt import material_of
+    from akd.prompts.material import read_unlabelled
     from akd.prompts.measure import measure
     from akd.prompts.pin import pinned_prompt
     from akd.teacher.asked import asked
     from akd.teacher.engine import open_engine
 
-    task, material = _material(settings)
+    task, shots = _task_and_shots(settings)
+    unlabelled = read_unlabelled(Path("data/filtered"), settings.prompt)
+    material = material_of(settings.prompt, shots, unlabelled)
+    own = pinned_prompt(mine, shots, len(task.labels), settings.prompt.shown_characters)
     label = settings.label
     engine = open_engine(
         label.engine,
@@ -209,8 +214,8 @@ def _measured(
         batch_size=label.batch_size,
     )
     teacher = asked(engine, label.article_tokens)
+    teacher.check_form(own)
     layers = teacher.layers_of(settings.prompt.calibration)
-    own = pinned_prompt(mine, material.shots, len(task.labels), settings.prompt.shown_characters)
     found = {
         name: measure(prompt, lambda asked, texts: teacher.score(asked, texts, layers), material)
         for name, prompt in (("adapted", winner), ("yours", own))
@@ -223,14 +228,10 @@ def _measured(
     return rows
 
 
-def _material(settings: Params) -> "tuple[Task, Material]":
-    from akd.prompts.adapt import material_of
-    from akd.prompts.material import read_shots, read_unlabelled
+def _task_and_shots(settings: Params) -> "tuple[Task, list[Shot]]":
+    from akd.prompts.material import read_shots
 
     file = _task_file(settings)
     task = load_task(file)
-    shots = read_shots(
-        file.parent, task, Path("data/clean"), settings.prompt, settings.clean.max_characters
-    )
-    unlabelled = read_unlabelled(Path("data/filtered"), settings.prompt)
-    return task, material_of(settings.prompt, shots, unlabelled)
+    longest = settings.clean.max_characters
+    return task, read_shots(file.parent, task, Path("data/clean"), settings.prompt, longest)

@@ -7,7 +7,9 @@ from itertools import islice
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_SPACES = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a space
+from akd.models.load import vocabulary_of
+from akd.models.words import BYTE_SPACE, PIECE_SPACE, after_space
+
 _MOST = 16  # neighbours told of a word
 _STEM = 4  # letters: words that begin with the same ones are taken for forms of one word
 
@@ -24,15 +26,14 @@ def nearest_words(
 
     @cache
     def candidates() -> tuple[list[str], torch.Tensor]:
-        rows = min(len(tokenizer), int(model.config.vocab_size))
+        rows = min(vocabulary_of(tokenizer), int(model.config.vocab_size))
         tokens = tokenizer.convert_ids_to_tokens(list(range(rows)))
         whole = [n for n, token in enumerate(tokens) if _is_word(token)]
         return [tokens[n][1:] for n in whole], _unit(_rows(model, whole))
 
     def nearest(word: str) -> Sequence[str]:
         words, vectors = candidates()
-        tokens = tokenizer(f" {word.lower()}", add_special_tokens=False).input_ids
-        mean = _unit(_rows(model, tokens).mean(dim=0, keepdim=True))
+        mean = _unit(_rows(model, after_space(word.lower(), tokenizer)).mean(dim=0, keepdim=True))
         order = (vectors @ mean[0]).argsort(descending=True, stable=True).tolist()
         forms: dict[str, str] = {word.lower()[:_STEM]: ""}
         for n in order:
@@ -55,6 +56,9 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
-def _is_word(token: str) -> bool:
+def _is_word(token: str | None) -> bool:
+    """Return whether a token is a whole word; numbers of tokens may leave some out (None)."""
+    if token is None or not token.startswith((BYTE_SPACE, PIECE_SPACE)):
+        return False
     word = token[1:]
-    return token[:1] in _SPACES and len(word) > 2 and word.isascii() and word.islower()
+    return len(word) > 2 and word.isascii() and word.islower()

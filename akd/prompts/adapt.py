@@ -5,74 +5,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
 from akd.corpus.sampling import sample
 from akd.errors import InputError
-from akd.models.architecture import depths_to_layers
-from akd.models.truncation import check_room
 from akd.prompts import calibration as calibrations
+from akd.prompts.asked import Asked
 from akd.prompts.calibration import Calibrator
-from akd.prompts.demonstrations import Shot, demonstration_sets, distances
+from akd.prompts.demonstrations import Shot, demonstration_sets, distances, not_shown
 from akd.prompts.measure import Material
 from akd.prompts.operators import Moves, neighbours
 from akd.prompts.pin import pinned_prompt
-from akd.prompts.rewrites import NearestWords
 from akd.prompts.search import Expand, Node, Weights, search, seed_prompt, winner
 from akd.prompts.store import AdaptedPrompt
-from akd.prompts.template import Demonstration, Prompt, label_paths, render
+from akd.prompts.template import Demonstration, Prompt
 from akd.prompts.tree import measured
-from akd.records import Scores
 from akd.specs.prompts import Calibration, Pin, PromptParams
 from akd.task import PromptSeeds, Task
 
-ScorePrompt = Callable[[Prompt, Sequence[str], Sequence[int]], Scores]
-"""From a prompt, texts and block numbers to scores with the states of those blocks."""
-
 _SEED_AND_PIN = 2  # prompts that are measured where nothing is searched
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The teacher, as a search asks it.
-
-    Attributes:
-        score: what it says.
-        tokenizer: its tokenizer.
-        tells_apart: whether it can tell label words apart; others are left out.
-        chats: the forms of prompt that it takes, the first one to begin with.
-        layers: how many blocks have states that it can give.
-        text_tokens: how many tokens of an article are read.
-        context: how many tokens it can read; None where that is not known.
-        nearest: the words most like another to it; None where they are not at hand.
-    """
-
-    score: ScorePrompt
-    tokenizer: PreTrainedTokenizerBase
-    tells_apart: Callable[[Sequence[str]], bool]
-    chats: Sequence[bool]
-    layers: int
-    text_tokens: int
-    context: int | None
-    nearest: NearestWords | None
-
-    def layers_of(self, calibration: Calibration) -> list[int]:
-        """Return the 1-based numbers of the blocks whose states a calibration reads, rising."""
-        if not calibration.reads_states:
-            return []
-        return depths_to_layers(calibration.layers, self.layers)
-
-    def fits(self, prompt: Prompt) -> bool:
-        """Return whether the tokenizer can write the prompt, and it leaves room for an article."""
-        if self.context is None:  # of a server, which writes its chats itself
-            return True
-        try:
-            before, after = render(prompt, self.tokenizer)
-            deepest = max(map(len, label_paths(prompt, self.tokenizer))) - 1
-            check_room(len(before), self.text_tokens, len(after) + deepest, self.context)
-        except InputError:
-            return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -136,6 +85,9 @@ def adapt(
             f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
             "shots.jsonl, or choose `prompt.calibration.kind: batch`"
         )
+    if calibration.reads_states:
+        shown = pin.shots if pin else []
+        calibrations.check_shots([s.label for s in shots if s.id not in shown], labels)
     share = calibrations.expected(calibration, task.label_names)
     seeds = _fitting(task.prompt, teacher.tells_apart)
     layers = teacher.layers_of(calibration)
@@ -147,6 +99,7 @@ def adapt(
         )
     else:
         pinned = pinned_prompt(pin, shots, labels, settings.shown_characters)
+        teacher.check_form(pinned)
         expand = partial(_only, pinned)
     nodes = search(
         start,
@@ -182,8 +135,7 @@ def _calibrated(
     unlabelled: Sequence[str],
     layers: Sequence[int],
 ) -> Calibrator:
-    shown = {demonstration.shot for demonstration in prompt.demonstrations}
-    free = [shot for number, shot in enumerate(shots) if number not in shown]
+    free = [shots[number] for number in not_shown(prompt, shots)]
     return calibrations.fit(
         calibration,
         teacher.score(prompt, calibrations.prior_texts(calibration, unlabelled), layers),

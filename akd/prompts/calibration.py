@@ -117,6 +117,21 @@ def fit(spec: Calibration, unlabelled: Scores, shots: Scores, labels: Sequence[i
             assert_never(spec.kind)
 
 
+def check_shots(labels: Sequence[int], classes: int) -> None:
+    """Refuse shots, by their labels, on which no probe can be fitted.
+
+    Raises:
+        InputError: if some class has fewer than two.
+    """
+    counts = np.bincount(np.asarray(labels, dtype=int), minlength=classes)
+    if counts.min() < 2:
+        raise InputError(
+            f"the smallest of {classes} classes has {counts.min()} of the {len(labels)} shots, but "
+            f"a probe needs 2 of each: set `prompt.shots` to {2 * classes} or more, annotate more "
+            "in shots.jsonl, or choose `prompt.calibration.kind: batch`"
+        )
+
+
 def _with_probes(
     settings: Calibration,
     weights: Sequence[float],
@@ -126,12 +141,7 @@ def _with_probes(
     labels: Sequence[int],
 ) -> Calibrator:
     classes = unlabelled.log_probabilities.shape[1]
-    counts = np.bincount(np.asarray(labels, dtype=int), minlength=classes)
-    if counts.min() < 2:
-        raise InputError(
-            f"the smallest class has {counts.min()} shots, but a probe needs 2 of each class: "
-            "annotate more, or choose `prompt.calibration.kind: batch`"
-        )
+    check_shots(labels, classes)
     prior = batch_prior(unlabelled)
     target = np.asarray(labels)
     said = class_log_probabilities(shots) - prior

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from akd.corpus.cleaning.text import cut
 from akd.prompts.calibration import Array, select
-from akd.prompts.template import Demonstration
+from akd.prompts.template import Demonstration, Prompt
 from akd.records import Scores
 
 _LEFT_OF_A_LABEL = 2  # shots: what a prompt shows may not score it, and a probe needs two
@@ -18,14 +18,20 @@ _LEFT_OF_A_LABEL = 2  # shots: what a prompt shows may not score it, and a probe
 class Shot:
     """An annotated article whose text is at hand; `label` is the index of its label."""
 
+    id: str
     text: str
     label: int
 
 
-def demonstration(shots: Sequence[Shot], number: int, characters: int) -> Demonstration:
+def demonstration(shot: Shot, characters: int) -> Demonstration:
     """Return a shot as a prompt shows it: of fewer than `characters`, cut after a word."""
-    shot = shots[number]
-    return Demonstration(shot=number, text=cut(shot.text, characters - 1), label=shot.label)
+    return Demonstration(shot=shot.id, text=cut(shot.text, characters - 1), label=shot.label)
+
+
+def not_shown(prompt: Prompt, shots: Sequence[Shot]) -> list[int]:
+    """Return the numbers of the shots that a prompt does not show, and so may be judged by."""
+    shown = {demonstration.shot for demonstration in prompt.demonstrations}
+    return [number for number, shot in enumerate(shots) if shot.id not in shown]
 
 
 def demonstration_sets(
@@ -54,7 +60,7 @@ def demonstration_sets(
         turns += [(turn, distances[n], n) for turn, n in enumerate(free)]
     order = [number for _, _, number in sorted(turns)]
     return [
-        tuple(demonstration(shots, n, characters) for n in reversed(order[:size]))
+        tuple(demonstration(shots[n], characters) for n in reversed(order[:size]))
         for size in range(min(largest, len(order)) + 1)
     ]
 

@@ -22,7 +22,8 @@ def read_shots(
     names = task.label_names
     examples = balanced(load_examples(folder / "shots.jsonl", names), settings.shots)
     table = with_texts(examples, clean, max_characters)
-    return [Shot(text, names.index(label)) for text, label in table.select("text", "label").rows()]
+    rows = table.select("id", "text", "label").rows()
+    return [Shot(key, text, names.index(label)) for key, text, label in rows]
 
 
 def read_unlabelled(filtered: Path, settings: PromptParams) -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from akd.prompts.calibration import Array, batch_prior, class_log_probabilities, log_probabilities
-from akd.prompts.demonstrations import Shot
+from akd.prompts.demonstrations import Shot, not_shown
 from akd.prompts.template import Prompt
 from akd.records import Scores
 
@@ -72,8 +72,7 @@ class Measured:
 def measure(prompt: Prompt, score: Score, material: Material) -> Measured:
     """Ask about the unlabelled articles and the shots that the prompt does not show."""
     shots, unlabelled = material.shots, material.unlabelled
-    shown = {demonstration.shot for demonstration in prompt.demonstrations}
-    asked = [number for number in range(len(shots)) if number not in shown]
+    asked = not_shown(prompt, shots)
     scores = score(prompt, [*unlabelled, *(shots[number].text for number in asked)])
     logits = class_log_probabilities(scores)
     if material.calibrated:

@@ -43,12 +43,13 @@ def pinned_prompt(pin: Pin, shots: Sequence[Shot], labels: int, characters: int)
         raise InputError(
             f"the pinned prompt has the order {pin.order}: name each of 0 to {labels - 1} once"
         )
-    if max(pin.shots, default=-1) >= len(shots):
+    known = {shot.id: shot for shot in shots}
+    if missing := [key for key in pin.shots if key not in known]:
         raise InputError(
-            f"the pinned prompt shows shot {max(pin.shots)}, but there are {len(shots)}: take one "
-            f"below {len(shots)}, or none (`shots: []`)"
+            f"the pinned prompt shows the shot {missing[0]!r}, which is none of the {len(shots)} "
+            "that `prompt.shots` takes of shots.jsonl: name ids of these, or none (`shots: []`)"
         )
-    shown = tuple(demonstration(shots, number, characters) for number in pin.shots)
+    shown = tuple(demonstration(known[key], characters) for key in pin.shots)
     parts = pin.model_dump(exclude={"shots"})
     return Prompt.model_validate({**parts, "demonstrations": shown})
 
@@ -91,7 +92,7 @@ def write_pins(path: Path, pins: Mapping[str, Pin]) -> None:
     Raises:
         InputError: if the file has no such key.
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode()  # with the ends of lines as they are
     place = _value_of(yaml.compose(text, yaml.SafeLoader), ("prompt", "pins"))
     if place is None:
         raise InputError(f"{path} has no `prompt.pins`: add `pins: {{}}` to `prompt`")

@@ -3,21 +3,22 @@
 import itertools
 from collections.abc import Sequence
 
-from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict
 from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
+from akd.models.words import after_space
+from akd.prompts.chat import in_chat
 
 _ARTICLE = "\u241farticle\u241f"  # marks the article's place while a chat template is rendered
 
 
 class Demonstration(BaseModel):
-    """An annotated article shown in the prompt; `shot` is its number among the shots."""
+    """An annotated article shown in the prompt; `shot` is its id in shots.jsonl."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shot: int
+    shot: str
     text: str
     label: int
 
@@ -53,9 +54,14 @@ def render_text(prompt: Prompt) -> tuple[str, str]:
         f"{prompt.article}{shot.text}{prompt.cue} {prompt.words[shot.label]}\n\n"
         for shot in prompt.demonstrations
     )
-    instruction = prompt.instruction.replace("{labels}", _enumerate(prompt))
+    instruction = instruction_of(prompt)
     head = f"{instruction}\n\n" if instruction else ""
     return f"{head}{shown}{prompt.article}", prompt.cue
+
+
+def instruction_of(prompt: Prompt) -> str:
+    """Return the instruction as the model reads it, with the label words in their order."""
+    return prompt.instruction.replace("{labels}", _enumerate(prompt))
 
 
 def render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
@@ -66,7 +72,7 @@ def render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int
     """
     before, after = render_text(prompt)
     if prompt.chat:
-        message = _in_chat(f"{before}{_ARTICLE}", prompt.system, tokenizer)
+        message = in_chat(f"{before}{_ARTICLE}", prompt.system, tokenizer)
         before, _, end = message.partition(_ARTICLE)
         after = end + after.lstrip("\n")
     head = tokenizer(before, add_special_tokens=not prompt.chat).input_ids
@@ -86,7 +92,8 @@ def label_tokens(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int
     if len(set(tokens)) < len(tokens):
         raise InputError(
             f"label words {', '.join(prompt.words)}: two begin with the same token of this "
-            "tokenizer: choose other verbalizers in task.yaml"
+            "tokenizer: choose other verbalizers in task.yaml, or, where it is the student's, "
+            "`distill.readout: pooled`, which needs none"
         )
     return tokens
 
@@ -137,31 +144,12 @@ def _first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> l
 
 
 def _all_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    return [tokenizer(f" {word}", add_special_tokens=False).input_ids for word in words]
+    return [after_space(word, tokenizer) for word in words]
 
 
 def _enumerate(prompt: Prompt) -> str:
     words: Sequence[str] = [prompt.words[index] for index in prompt.order]
     return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _in_chat(body: str, system: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    if tokenizer.chat_template is None:
-        raise InputError(
-            "the prompt is a chat, and this tokenizer has no chat template: set "
-            "`distill.student_prompt: bare` if it is the student's, else leave chat_template out "
-            "of `prompt.operators`"
-        )
-    messages = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": body})
-    try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:
-        raise InputError(
-            f"the chat template of this tokenizer refuses the prompt ({error}): where that is its "
-            "system message, leave system_message out of `prompt.operators`"
-        ) from None
-    return str(text)
 
 
 def _without_end(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:

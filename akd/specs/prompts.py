@@ -54,7 +54,7 @@ class Calibration(Frozen):
 
 
 class Pin(Frozen):
-    """A prompt that a person has chosen: the parts of a `Prompt`, its shots by their numbers."""
+    """A prompt that a person has chosen: the parts of a `Prompt`, `shots` by their ids."""
 
     chat: bool
     system: str
@@ -63,7 +63,7 @@ class Pin(Frozen):
     cue: str
     words: list[str] = Field(min_length=2)
     order: list[int]
-    shots: list[Count]
+    shots: list[str]
 
 
 class PromptParams(Frozen):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,10 @@ def billed_tokens(body: bytes) -> int:
         return 0  # `read_answer` complains of it
 
 
+class NoAnswerError(InputError):
+    """One text has no answer, where others may have one."""
+
+
 def read_answer(body: bytes, server: str) -> Alternatives:
     """Read the JSON of a completion or a chat completion (OpenAI's API reference).
 
@@ -69,12 +73,15 @@ def read_answer(body: bytes, server: str) -> Alternatives:
         server: how an error names the server.
 
     Raises:
+        NoAnswerError: if it has log-probabilities, but of no token: the model said nothing.
         InputError: if it is cut off or no JSON, holds no log-probabilities for a first token or
             some that add up to more than 1, or does not say how many tokens the prompt had.
     """
     try:
         read = _Body.model_validate_json(body)
     except ValidationError as error:
+        if _says_nothing(body):
+            raise NoAnswerError("an answer with log-probabilities of no token") from None
         raise InputError(f"{server} {_complaint(error)}") from None
     if isinstance(read.top, dict):
         top = list(read.top.items())
@@ -86,6 +93,24 @@ def read_answer(body: bytes, server: str) -> Alternatives:
             "log-probabilities over the whole vocabulary"
         )
     return top
+
+
+class _Silent(BaseModel):
+    log_probabilities: dict[str, Any] = Field(
+        validation_alias=AliasPath("choices", 0, "logprobs"), min_length=1
+    )
+
+
+def _says_nothing(body: bytes) -> bool:
+    """Return whether an answer has a place for log-probabilities, and no token in it."""
+    try:
+        kept = _Silent.model_validate_json(body).log_probabilities
+    except ValidationError:
+        return False
+    places = kept.get("content", kept.get("top_logprobs")) or [None]
+    if "content" in kept and isinstance(places[0], dict):
+        return not places[0].get("top_logprobs")
+    return not places[0]
 
 
 def _complaint(error: ValidationError) -> str:

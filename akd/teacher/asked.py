@@ -1,6 +1,6 @@
 """An engine as a prompt search asks it."""
 
-from akd.prompts.adapt import Asked
+from akd.prompts.asked import Asked
 from akd.teacher.engine import OpenEngine
 
 
@@ -11,6 +11,7 @@ def asked(engine: OpenEngine, text_tokens: int) -> Asked:
         tokenizer=engine.tokenizer,
         tells_apart=engine.tells_apart,
         chats=engine.chats,
+        local=engine.local,
         layers=engine.layers,
         text_tokens=text_tokens,
         context=engine.context,

@@ -33,8 +33,8 @@ from akd.teacher.store import Store, open_store, score_all
 from akd.teacher.transformers import transformers_teacher
 from akd.teacher.vllm import VllmTeacher, load_vllm, vllm_version
 
-_CODE = 1  # raise it with any change of code after which a text gets other scores
-_PAID_SHARD = 64  # answers of a paid server that an interruption can cost
+_CODE = 2  # raise it with any change of code after which a text gets other scores
+_SHARD = 64  # answers that an interruption can cost, of a search or of a paid server
 
 
 class Teacher(Protocol):
@@ -74,14 +74,19 @@ class OpenEngine:
     context: int | None
     nearest: Callable[[str], Sequence[str]] | None
 
+    @property
+    def local(self) -> bool:
+        """Return whether this process writes its prompts as tokens; a server does so itself."""
+        return self.ledger is None
+
     def shard(self, articles: int) -> int:
-        """Return how many articles are kept at a time, where `articles` are wished for."""
-        return articles if self.ledger is None else min(articles, _PAID_SHARD)
+        """Return how many articles are kept at a time, of `articles` that are wished for."""
+        return articles if self.local else min(articles, _SHARD)
 
     def teacher(self, prompt: Prompt, layers: Sequence[int]) -> Teacher:
         """Return the engine under a prompt; what a paid server has answered is not asked again."""
         teacher = self.build(prompt, layers)
-        if self.ledger is None:
+        if self.local:
             return teacher
         return _Remembering(teacher, self.store(prompt, layers))
 
@@ -94,7 +99,7 @@ class OpenEngine:
         """Score texts under a prompt, as a prompt search asks for it; no text is scored twice."""
         built = cache(lambda: self.build(prompt, layers))
         kept = self.store(prompt, layers)
-        return score_all(lambda asked: built().score(asked), texts, kept, _PAID_SHARD)
+        return score_all(lambda asked: built().score(asked), texts, kept, _SHARD)
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class _Remembering:
     store: Store[Scores]
 
     def score(self, texts: Sequence[str]) -> Scores:
-        return score_all(self.teacher.score, texts, self.store, _PAID_SHARD)
+        return score_all(self.teacher.score, texts, self.store, _SHARD)
 
 
 def open_engine(spec: Engine, folder: Path, *, text_tokens: int, batch_size: int) -> OpenEngine:
@@ -195,9 +200,10 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
             "the engine openai needs a package of that name: pip install 'akd[openai]', or choose "
             "another `label.engine`"
         )
-    from akd.teacher.openai import OpenAITeacher, key_from_environment
+    from akd.teacher.openai import OpenAITeacher
+    from akd.teacher.server import key_from_environment
 
-    tokenizer, key = load_tokenizer(folder), key_from_environment()
+    tokenizer, key, chats = load_tokenizer(folder), key_from_environment(), (spec.chat,)
     account = fingerprint(spec.model_dump(include={"base_url", "model"}))
     journal = Journal(resume_folder() / "spent" / f"{account}.txt")
     ledger = Ledger(spec.token_budget, spec.cost_budget, spec.price, journal)
@@ -227,9 +233,7 @@ def _open_server(spec: OpenAIEngine, folder: Path, text_tokens: int) -> OpenEngi
     def apart(words: Sequence[str]) -> bool:
         return beginning(words) is None and tells_apart(words, tokenizer)
 
-    return OpenEngine(
-        None, tokenizer, apart, 0, (spec.chat,), ledger, cache(decides), build, None, None
-    )
+    return OpenEngine(None, tokenizer, apart, 0, chats, ledger, cache(decides), build, None, None)
 
 
 def _local(engine: str, folder: Path, text_tokens: int) -> dict[str, Any]:

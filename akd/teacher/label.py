@@ -53,8 +53,8 @@ def half(states: NDArray[np.float32]) -> torch.Tensor:
     stored = torch.from_numpy(states).to(torch.float16)
     if not torch.isfinite(stored).all():
         raise InputError(
-            "the teacher has hidden states that are too large for 16 bits: set `label.states: "
-            "[]`, or choose another teacher"
+            "the teacher has hidden states that are too large for 16 bits: where `label.states` "
+            "names blocks, leave them out, else choose another teacher"
         )
     return stored
 

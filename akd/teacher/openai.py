@@ -5,47 +5,31 @@ Requests are those of OpenAI's API reference, POST /completions and, for chat pr
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from urllib.parse import urlsplit
 
 import numpy as np
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import SecretStr
 
 from akd.errors import InputError
 from akd.prompts.template import Prompt, beginning, render_text
 from akd.records import Scores
-from akd.teacher.answers import LabelScores, billed_tokens, label_scores, read_answer
+from akd.teacher.answers import (
+    LabelScores,
+    NoAnswerError,
+    billed_tokens,
+    label_scores,
+    read_answer,
+)
 from akd.teacher.ledger import Ledger
+from akd.teacher.server import Server
 from akd.teacher.store import UnfinishedError
 
-
-def key_from_environment() -> str:
-    """Return the key in `OPENAI_API_KEY`.
-
-    Raises:
-        InputError: if it is not set, or cannot be sent in a header; the key is never shown.
-    """
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not key:
-        raise InputError(
-            "OPENAI_API_KEY is not set: export the key of the teacher's server, "
-            "or any word if the server wants none"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise InputError("OPENAI_API_KEY holds characters that no key has: export it again")
-    return key
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, an open bracket
-        return False
+_OF_ONE_TEXT = (400, 413, 422)  # status codes that may blame the text alone
+_HOPELESS = 8  # texts without an answer, and none with one: it is not the texts
+_BEGINNING = 80  # characters by which a text is named
 
 
 class OpenAITeacher:
@@ -66,7 +50,8 @@ class OpenAITeacher:
         ledger: books every answer against the budget; the engines of several prompts share it.
         timeout: of one request, in seconds.
         retries: of a request after a timeout, a lost connection, or status 408, 409, 429 or 5xx;
-            the client waits as long as Retry-After says, else longer each time.
+            the client waits as long as Retry-After says, else longer each time; where that says
+            more than two minutes, it gives up.
 
     Raises:
         InputError: if the URL is none, or one label word is the beginning of another.
@@ -86,32 +71,32 @@ class OpenAITeacher:
         timeout: float,
         retries: int,
     ) -> None:
-        if not _is_address(base_url):
-            raise InputError(f"{base_url!r} is no address of a server: begin it with http(s)://")
         if found := beginning(prompt.words):
             word, other = found
             raise InputError(
                 f"label word {word!r} begins {other!r}: choose other verbalizers in task.yaml"
             )
-        self._base_url, self._model, self._key = base_url, model, SecretStr(api_key)
-        self._prompt, self._read = prompt, read
-        self._top, self._concurrency = top_log_probabilities, concurrency
-        self._timeout, self._retries = timeout, retries
-        self._server = f"the teacher {model} at {base_url}"
-        self._ledger = ledger
+        self._server = Server(base_url, model, SecretStr(api_key), timeout, retries)
+        self._model, self._prompt, self._read = model, prompt, read
+        self._top, self._concurrency, self._ledger = top_log_probabilities, concurrency, ledger
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score the texts; decision and states have width 0.
 
         Raises:
             UnfinishedError: with the answers until then, if the next request could exceed a
-                budget, the server cannot be used, or an answer holds no log-probabilities.
+                budget, the server cannot be used, or an answer holds no log-probabilities; with all
+                other answers, if the server refuses some of the texts.
         """
         before, after = render_text(self._prompt)
-        prompts = [f"{before}{text}{after}" for text in self._read(texts)]
+        read = self._read(texts)
+        prompts = [f"{before}{text}{after}" for text in read]
         answers: dict[int, LabelScores] = {}
+        refused: dict[int, str] = {}
         try:
-            asyncio.run(self._ask_all(prompts, answers))
+            asyncio.run(self._ask_all(prompts, answers, refused))
+            if refused:
+                raise InputError(self._unanswered(read, refused))
         except InputError as error:
             raise UnfinishedError(str(error), sorted(answers), self._scores(answers)) from None
         return self._scores(answers)
@@ -124,19 +109,24 @@ class OpenAITeacher:
             np.empty((len(labels), 0, 0), np.float32),
         )
 
-    async def _ask_all(self, prompts: Sequence[str], answers: dict[int, LabelScores]) -> None:
-        """Ask in order, several at once, and enter each answer; the first failure ends them all."""
+    async def _ask_all(
+        self, prompts: Sequence[str], answers: dict[int, LabelScores], refused: dict[int, str]
+    ) -> None:
+        """Ask in order, several at once, and enter each answer, or why a text has none.
+
+        The first failure that is not of one text ends them all.
+        """
         waiting = deque(enumerate(prompts))
         running: dict[asyncio.Task[None], str] = {}
-        async with self._connect() as client:
+        async with self._server.connect() as client:
             try:
-                while waiting or running:
+                while (waiting or running) and (answers or len(refused) < _HOPELESS):
                     while self._may_ask(waiting, running.values()):
                         row, prompt = waiting.popleft()
-                        task = asyncio.create_task(self._ask(client, row, prompt, answers))
+                        task = asyncio.create_task(self._ask(client, row, prompt, answers, refused))
                         running[task] = prompt
                     if not running:
-                        raise InputError(f"{self._server}: {self._ledger.exhausted()}")
+                        raise InputError(f"{self._server.name}: {self._ledger.exhausted()}")
                     done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         task.result()  # raises what the request raised
@@ -149,14 +139,6 @@ class OpenAITeacher:
                 # What ended the loop is on its way up; what the others bring is paid for as well.
                 await asyncio.gather(*running, return_exceptions=True)
 
-    def _connect(self) -> AsyncOpenAI:
-        return AsyncOpenAI(
-            base_url=self._base_url,
-            api_key=self._key.get_secret_value(),
-            timeout=self._timeout,
-            max_retries=self._retries,
-        )
-
     def _may_ask(self, waiting: Sequence[tuple[int, str]], running: Collection[str]) -> bool:
         """Say whether the next request has a place, and fits in with those under way."""
         if not waiting or len(running) >= self._concurrency:
@@ -164,20 +146,45 @@ class OpenAITeacher:
         return self._ledger.allows((waiting[0][1], *running))
 
     async def _ask(
-        self, client: AsyncOpenAI, row: int, prompt: str, answers: dict[int, LabelScores]
+        self,
+        client: AsyncOpenAI,
+        row: int,
+        prompt: str,
+        answers: dict[int, LabelScores],
+        refused: dict[int, str],
     ) -> None:
+        try:
+            answers[row] = await self._answer(client, prompt)
+        except NoAnswerError as error:
+            refused[row] = str(error)
+
+    async def _answer(self, client: AsyncOpenAI, prompt: str) -> LabelScores:
         try:
             if self._prompt.chat:
                 body = await self._chat(client, prompt)
             else:
                 body = await self._complete(client, prompt)
-        except (APIConnectionError, APIStatusError) as error:
+        except APIStatusError as error:
             # Without its cause: that holds the request, and the request the key.
-            raise InputError(f"{self._server} {self._complaint(error)}") from None
+            if error.status_code in _OF_ONE_TEXT:
+                raise NoAnswerError(self._server.reason(error)) from None
+            raise InputError(f"{self._server.name} {self._server.complaint(error)}") from None
+        except APIConnectionError as error:
+            raise InputError(f"{self._server.name} {self._server.complaint(error)}") from None
         self._ledger.bill(prompt, billed_tokens(body))
-        scores = label_scores(read_answer(body, self._server), self._prompt.words)
+        scores = label_scores(read_answer(body, self._server.name), self._prompt.words)
         self._ledger.note(scores)
-        answers[row] = scores
+        return scores
+
+    def _unanswered(self, texts: Sequence[str], refused: Mapping[int, str]) -> str:
+        """Say which texts the server refuses, and why it refuses the first."""
+        row = min(refused)
+        begins = " ".join(texts[row].split())[:_BEGINNING]
+        return (
+            f"{self._server.name} refuses {len(refused)} of {len(texts)} articles; of the first, "
+            f"which begins {begins!r}, it says: {refused[row]}: change what it names, leave these "
+            "articles out of their source, or choose another teacher (other answers are kept)"
+        )
 
     async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:
         response = await client.completions.with_raw_response.create(
@@ -198,22 +205,3 @@ class OpenAITeacher:
             top_logprobs=self._top,
         )
         return response.http_response.content
-
-    def _complaint(self, error: APIConnectionError | APIStatusError) -> str:
-        tried = f"({self._retries} retries)"
-        match error:
-            case APITimeoutError():
-                return f"did not answer within {self._timeout:g} s {tried}: raise the timeout"
-            case APIConnectionError():
-                return f"refuses or drops the connection {tried}: start it, or check its address"
-            case APIStatusError(status_code=401 | 403):
-                return "refuses the key in OPENAI_API_KEY: export one that is valid there"
-            case APIStatusError(status_code=404):
-                return "does not exist: check the model's name and the address (often .../v1)"
-            case APIStatusError(status_code=429):
-                return f"limits the rate {tried}: lower the concurrency, or check your quota there"
-            case APIStatusError(status_code=code) if code >= 500:
-                return f"fails with status {code} {tried}: look at its log and run again"
-            case APIStatusError(message=message):
-                reason = " ".join(message.replace(self._key.get_secret_value(), "***").split())
-                return f"refuses a request ({reason}): change what it names"

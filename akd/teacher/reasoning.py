@@ -1,11 +1,12 @@
 """Reasons: a language model that is told a label of a text goes on with why it has it."""
 
+import re
 from collections.abc import Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from akd.models.writing import SentenceWriter
-from akd.prompts.template import Prompt, render, told_tokens
+from akd.prompts.template import Prompt, instruction_of, render, told_tokens
 from akd.records import Written
 
 FLAWS = ("empty", "unended", "broken", "repeats")
@@ -71,7 +72,7 @@ class Reasoner:
         return flaw(
             self.text(written, row),
             ended=bool(written.ended[row]),
-            said=(self._prompt.instruction, self._prompt.system, self._prompt.words[label]),
+            said=(instruction_of(self._prompt), self._prompt.system, self._prompt.words[label]),
             marks=(self._prompt.article, self._cue),
         )
 
@@ -94,8 +95,14 @@ def flaw(text: str, *, ended: bool, said: Sequence[str], marks: Sequence[str]) -
         return "broken"
     if any(plain in _plain(part) for part in said):
         return "repeats"
-    shown = any(mark in plain for mark in map(_plain, marks) if mark)
+    shown = any(_stands_in(mark, plain) for mark in map(_plain, marks))
     return "repeats" if shown else None
+
+
+def _stands_in(mark: str, text: str) -> bool:
+    """Return whether a mark stands in a text, and not as the end of a word (text:, context:)."""
+    letters = any(character.isalpha() for character in mark)  # a dash says nothing
+    return letters and re.search(rf"(?<!\w){re.escape(mark)}", text) is not None
 
 
 def _plain(text: str) -> str:

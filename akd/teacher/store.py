@@ -1,10 +1,12 @@
 """Finished work of the teacher, kept outside the outputs: an interruption loses one shard.
 
 A store is a folder `.akd/<fingerprint>/`: a manifest with everything that decides a score besides
-the text, and shards of scores (or of reasons), each with the hashes of its texts and named after
-them. A text is scored once: a new article costs one call, another prompt all of them, another loss
-none. Shards are written aside and renamed, so that a process that is killed leaves whole ones
-alone, and two processes may fill one store.
+the text (model, tokenizer and prompt, which blocks' states are kept, how much of a text is read,
+data type, device, and the versions of the libraries that compute), and shards of scores (or of
+reasons), each with the hashes of its texts and named after them. A text is scored once: a new
+article costs one call, another prompt or other blocks all of them, another loss none. Shards are
+written aside and renamed, so that a process that is killed leaves whole ones alone, and two
+processes may fill one store.
 """
 
 import hashlib

@@ -137,7 +137,7 @@ def test_a_student_may_be_asked_as_its_teacher_is(
 ) -> None:
     shown = {
         "instruction": "One of {labels}.",
-        "demonstrations": (Demonstration(shot=0, text=TEXTS[0], label=0),),
+        "demonstrations": (Demonstration(shot="n0", text=TEXTS[0], label=0),),
     }
     told = PROMPT.model_copy(update=shown)
     run_tiny(

@@ -1,6 +1,8 @@
 """The nearest words of a model are whole words near to another one in its input embeddings."""
 
 import torch
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from akd.models.synonyms import nearest_words
@@ -25,3 +27,12 @@ def test_the_nearest_words_are_whole_other_words(
     assert all(word.isalpha() and word.islower() and len(word) > 2 for word in found)
     assert nearest("Danger")[0] == "Advice"
     assert "danger" not in nearest("dangers")
+
+
+def test_numbers_of_tokens_may_leave_some_out(model: PreTrainedModel) -> None:
+    words = ["fire", "storm", "water"]
+    vocabulary = {f"\u0120{word}": 3 * number for number, word in enumerate(words)}
+    gappy = Tokenizer(WordLevel({**vocabulary, "?": 100}, unk_token="?"))
+    gappy.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    nearest = nearest_words(model, PreTrainedTokenizerFast(tokenizer_object=gappy))
+    assert sorted(nearest("fire")) == ["storm", "water"]

@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from akd.prompts.adapt import Asked
+from akd.prompts.asked import Asked
 from akd.prompts.demonstrations import Shot, demonstration_sets
 from akd.prompts.operators import Moves
 from akd.prompts.template import Prompt, tells_apart
 from akd.records import Scores
-from akd.specs.prompts import PromptParams
+from akd.specs.prompts import Pin, PromptParams
 from akd.task import PromptSeeds
 
 SEEDS = PromptSeeds(
@@ -21,7 +21,17 @@ SEEDS = PromptSeeds(
     cues=["\nIt is", "\nAnswer:"],
     verbalizers=[["mist", "fog"], ["bad", "good"]],
 )
-SHOTS = [Shot(f"{'bad' if n % 2 == 0 else 'good'} news {n}", n % 2) for n in range(8)]
+SHOTS = [Shot(f"n{n}", f"{'bad' if n % 2 == 0 else 'good'} news {n}", n % 2) for n in range(8)]
+PIN = Pin(
+    chat=False,
+    system="",
+    instruction="Read: {labels}?",
+    article="Text: ",
+    cue="\nAnswer:",
+    words=["bad", "good"],
+    order=[1, 0],
+    shots=["n3", "n0"],
+)
 FREE = [f"{word} text" for word in ("bad", "good", "bad", "good")]
 OPERATORS = (
     "verbalizer",
@@ -75,7 +85,7 @@ def moves(operators: Sequence[str] = OPERATORS, **changes: object) -> Moves:
 def teacher(oracle: Oracle, tokenizer: PreTrainedTokenizerBase) -> Asked:
     """Return the oracle as a teacher that reads at most 250 tokens."""
     apart = partial(tells_apart, tokenizer=tokenizer)
-    return Asked(oracle, tokenizer, apart, (False, True), 0, 20, 250, None)
+    return Asked(oracle, tokenizer, apart, (False, True), True, 0, 20, 250, None)
 
 
 def settings(

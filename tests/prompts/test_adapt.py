@@ -1,33 +1,20 @@
 """Adapting ends in a classifier; a pin ends the search."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 from transformers import PreTrainedTokenizerFast
 
-from akd import params
 from akd.errors import InputError
 from akd.prompts.adapt import Adaptation, adapt, material_of
-from akd.prompts.pin import changed, pin_of, pinned_prompt, read_pin, write_pins
+from akd.prompts.pin import pin_of, pinned_prompt
 from akd.prompts.search import seed_prompt
 from akd.prompts.template import Prompt, label_paths, render
-from akd.specs.prompts import Pin, PromptParams
+from akd.specs.prompts import PromptParams
 from akd.task import PromptSeeds, Task
 from tests.conftest import ROOT
-from tests.prompts.oracle import FREE, SEEDS, SHOTS, Oracle, settings, teacher
-
-PIN = Pin(
-    chat=False,
-    system="",
-    instruction="Read: {labels}?",
-    article="Text: ",
-    cue="\nAnswer:",
-    words=["bad", "good"],
-    order=[1, 0],
-    shots=[3, 0],
-)
+from tests.prompts.oracle import FREE, PIN, SEEDS, SHOTS, Oracle, settings, teacher
 
 
 def _task(seeds: PromptSeeds) -> Task:
@@ -163,7 +150,7 @@ def test_a_pin_is_measured_beside_the_seed_and_nothing_is_searched(
         ({"words": ["bad", "bad"]}, "give it one distinct word for each"),
         ({"words": ["a", "b", "c"]}, "but the task 2 labels"),
         ({"order": [0, 2]}, "name each of 0 to 1 once"),
-        ({"shots": [8]}, "shows shot 8, but there are 8"),
+        ({"shots": ["n8"]}, "shows the shot 'n8', which is none of the 8 that"),
     ],
 )
 def test_a_pin_that_does_not_suit_the_task(
@@ -173,56 +160,41 @@ def test_a_pin_that_does_not_suit_the_task(
         _adapt(tokenizer, settings(pins={"crisis": PIN.model_copy(update=parts)}))
 
 
-def test_a_hand_written_prompt_takes_the_rest_from_another(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text("instruction: Say {labels}.\nwords: ['no', 'yes']\n")
-    mine = read_pin(file, PIN)
-    assert mine == PIN.model_copy(update={"instruction": "Say {labels}.", "words": ["no", "yes"]})
-    for content, told in (
-        ("a: [", "not YAML"),
-        ("[1]", "no mapping"),
-        ("words: [no, yes]", r"words\.0: Input should be a valid string"),  # YAML's truth values
-        ("instruktion: x", "instruktion: Extra inputs .*: the parts are chat, system"),
-    ):
-        file.write_text(content)
-        with pytest.raises(InputError, match=told):
-            read_pin(file, PIN)
-    with pytest.raises(InputError, match="does not exist"):
-        read_pin(tmp_path / "none.yaml", PIN)
-    with pytest.raises(InputError, match="--words: words: List should have at least 2"):
-        changed(PIN, {"words": ["x"]}, "--words")
-
-
-@pytest.mark.parametrize("layout", ["as shipped", "block"])
-def test_pins_are_written_into_params_and_taken_out_again(tmp_path: Path, layout: str) -> None:
-    """Only that one value changes, however the file is laid out."""
-    file = tmp_path / "params.yaml"
-    shipped = (ROOT / "params.yaml").read_text()
-    if layout == "block":
-        raw = yaml.safe_load(shipped)
-        raw["prompt"]["pins"] = {"mine": PIN.model_dump(mode="json")}
-        shipped = yaml.safe_dump(raw, sort_keys=False, default_flow_style=False)
-    file.write_text(shipped)
-    before = params.load(file)
-    multiline = PIN.model_copy(update={"instruction": 'One: "x"\n{labels} — # 灾'})
-    write_pins(file, {"crisis": multiline})
-    assert params.load(file).prompt.pins == {"crisis": multiline}
-    write_pins(file, before.prompt.pins)
-    assert params.load(file) == before
-    if layout == "as shipped":
-        assert file.read_text() == shipped
-
-
-def test_pins_need_their_place_in_params(tmp_path: Path) -> None:
-    file = tmp_path / "params.yaml"
-    file.write_text("prompt: {beam: 2}\n")
-    with pytest.raises(InputError, match="has no `prompt.pins`"):
-        write_pins(file, {})
-
-
 def test_a_pinned_seed_is_scored_once(tokenizer: PreTrainedTokenizerFast) -> None:
     pin = pin_of(seed_prompt(SEEDS, 2, False))
     assert pinned_prompt(pin, [], 2, 20) == seed_prompt(SEEDS, 2, False)
     found = _adapt(tokenizer, settings(pins={"crisis": pin}))
     assert len(found.nodes) == 1
     assert found.adapted.pinned
+
+
+def test_too_few_shots_of_a_label_are_refused_before_the_teacher_is_asked(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    oracle = Oracle()
+    with pytest.raises(InputError, match="has 1 of the 3 shots.* set `prompt.shots` to 4 or more"):
+        _adapt(tokenizer, settings("auto"), shots=SHOTS[:3], oracle=oracle)
+    shown = PIN.model_copy(update={"shots": ["n0", "n2", "n4"]})
+    with pytest.raises(InputError, match="has 1 of the 5 shots"):
+        _adapt(tokenizer, settings("auto", pins={"crisis": shown}), oracle=oracle)
+    assert not oracle.asked
+
+
+def test_a_pin_of_a_form_that_the_teacher_does_not_take(tokenizer: PreTrainedTokenizerFast) -> None:
+    oracle = Oracle()
+    plain = replace(teacher(oracle, tokenizer), chats=(False,))
+    chat = PIN.model_copy(update={"chat": True})
+    with pytest.raises(InputError, match="has `chat: true`, and the teacher takes `chat: false`"):
+        adapt(
+            _task(SEEDS), plain, shots=SHOTS, unlabelled=FREE, settings=settings(), pin=chat, seed=1
+        )
+    assert not oracle.asked
+
+
+def test_a_server_writes_its_prompts_itself(tokenizer: PreTrainedTokenizerFast) -> None:
+    mute = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    chat = seed_prompt(SEEDS, 2, True)
+    here = replace(teacher(Oracle(), mute), context=None)  # a model that states no context
+    assert here.fits(chat.model_copy(update={"chat": False}))
+    assert not here.fits(chat)
+    assert replace(here, local=False).fits(chat)

@@ -141,7 +141,7 @@ def test_no_calibration_is_the_prompt() -> None:
 
 def test_a_probe_needs_two_shots_of_each_class() -> None:
     shots = _scores(np.array([0, 0, 1, 1, 2]), says=0.0, knows=1.0, seed=1)
-    with pytest.raises(InputError, match="smallest class has 1 shots"):
+    with pytest.raises(InputError, match="smallest of 3 classes has 1 of the 5 shots"):
         fit(PROBE, shots, shots, [0, 0, 1, 1, 2])
 
 

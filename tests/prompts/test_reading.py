@@ -12,7 +12,7 @@ from akd.prompts.template import Demonstration, render_text
 from tests.conftest import PROMPT
 
 TOLD = "Each text is about one of {labels}."
-SHOWN = Demonstration(shot=0, text="A storm is near.", label=1)
+SHOWN = Demonstration(shot="n0", text="A storm is near.", label=1)
 
 
 def test_bare_drops_instruction_and_shots_and_same_keeps_them(

@@ -120,7 +120,7 @@ def test_operators_take_turns() -> None:
 
 def test_shots_that_a_prompt_shows_neither_score_it_nor_compare_it() -> None:
     shown = demonstration_sets(SHOTS, range(8), 2, 2, 20)[2]
-    assert {demonstration.shot for demonstration in shown} == {0, 1}
+    assert {demonstration.shot for demonstration in shown} == {"n0", "n1"}
     prompt = seed_prompt(SEEDS, 2, False).model_copy(update={"demonstrations": shown})
     [node], oracle = _search(1, seed=prompt)
     assert oracle.texts == [[*FREE, *(shot.text for shot in SHOTS[2:])]]
@@ -129,12 +129,12 @@ def test_shots_that_a_prompt_shows_neither_score_it_nor_compare_it() -> None:
 
 def test_a_prompt_that_shows_the_hard_shots_scores_no_better_for_it() -> None:
     """Both prompts say the same of each shot; one of them is not asked about those it shows."""
-    easy = [Shot(f"{'bad' if n % 2 == 0 else 'good'} {n}", n % 2) for n in range(6)]
-    hard = [Shot("good 6", 0), Shot("bad 7", 1)]
+    easy = [Shot(f"n{n}", f"{'bad' if n % 2 == 0 else 'good'} {n}", n % 2) for n in range(6)]
+    hard = [Shot("n6", "good 6", 0), Shot("n7", "bad 7", 1)]
     seed = seed_prompt(SEEDS, 2, False).model_copy(update={"words": ("bad", "good")})
     far = [1, 1, 1, 1, 1, 1, 0, 0]
     shown = demonstration_sets([*easy, *hard], far, 2, 2, 20)[2]
-    assert {demonstration.shot for demonstration in shown} == {6, 7}
+    assert {demonstration.shot for demonstration in shown} == {"n6", "n7"}
     steps = {seed: [("shots", seed.model_copy(update={"demonstrations": shown}))]}
     first, second = search(
         seed,

@@ -13,7 +13,7 @@ PLAIN = PROMPT.model_copy(
         "system": "Be brief.",
         "instruction": "Classify as {labels}.",
         "order": (2, 1, 0),
-        "demonstrations": (Demonstration(shot=3, text="Fire.", label=0),),
+        "demonstrations": (Demonstration(shot="n3", text="Fire.", label=0),),
     }
 )
 

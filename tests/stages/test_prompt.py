@@ -121,7 +121,7 @@ def test_tree_plots_and_metrics_tell_of_one_search(project: Path) -> None:
 def test_a_pin_is_what_the_stage_adapts(project: Path, asked: list[str]) -> None:
     run_prompt()
     searched = store.load(Path("data/prompt")).prompt
-    pin = pin_of(searched).model_copy(update={"instruction": "Read: {labels}?", "shots": [4]})
+    pin = pin_of(searched).model_copy(update={"instruction": "Read: {labels}?", "shots": ["n4"]})
     write_pins(Path("params.yaml"), {"crisis": pin})
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["prompt"]
     assert "prompt" in stage["params"]  # DVC sees the pin, all of it
@@ -170,9 +170,9 @@ def test_a_try_is_measured_as_the_search_measures(project: Path) -> None:
     figures = [f"{other[name]:.3f}" for name in ("log_probability", "mutual_information")]
     assert all(figure in line for figure in [*figures, f"{other['accuracy']:.3f}"])
     assert f" {len(other['shot_labels'])} " in line
-    Path("mine.yaml").write_text("shots: [4, 7]\n")
+    Path("mine.yaml").write_text("shots: [n4, n7]\n")
     shown = {one.shot for one in store.load(Path("data/prompt")).prompt.demonstrations}
-    left = len(rows[0]["shot_labels"]) - len({4, 7} | shown)
+    left = len(rows[0]["shot_labels"]) - len({"n4", "n7"} | shown)
     compared = [line for line in _akd("try", "mine.yaml").splitlines() if "│" in line]
     assert [f" {left} " in line for line in compared] == [True, True]
     changed = _akd("try", "--words", "danger, news, good", "--cue", r"\nIt is")

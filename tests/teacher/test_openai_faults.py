@@ -16,7 +16,7 @@ from akd.prompts.template import render_text
 from akd.records import Scores
 from akd.teacher.label import signals
 from akd.teacher.ledger import Journal, Ledger
-from akd.teacher.openai import key_from_environment
+from akd.teacher.server import key_from_environment
 from akd.teacher.store import Store, score_all
 from tests.conftest import SENTENCES
 from tests.teacher.completion_server import (
@@ -51,8 +51,8 @@ def test_rate_limits_and_failures_are_waited_out(server: CompletionServer) -> No
 
 
 FAULTS: dict[str, Callable[[Any], None]] = {
-    r"limits the rate \(0 retries\)": lambda handler: handler.refuse(429, "slow down"),
-    r"fails with status 503 \(0 retries\)": lambda handler: handler.refuse(503, "busy"),
+    r"limits the rate \(up to 0 retries\)": lambda handler: handler.refuse(429, "slow down"),
+    r"fails with status 503 \(up to 0 retries\)": lambda handler: handler.refuse(503, "busy"),
     r"refuses the key": lambda handler: handler.refuse(403, f"no access for {KEY}"),
     r"Error code: 400 .*at most 5.*logprobs, \*\*\*": lambda handler: handler.refuse(
         400, f"at most 5\nlogprobs, {KEY}"
@@ -130,6 +130,48 @@ def test_what_is_paid_for_is_booked_and_kept_when_another_answer_fails(
     sound = [f"{before}{text}{after}" for text in asked[1:]]
     tokens = sum(len(server.tokenizer(prompt).input_ids) for prompt in sound)
     assert books.report.prompt_tokens == tokens + USAGE["prompt_tokens"]
+
+
+EMPTY: dict[str, Any] = {
+    "top_logprobs: []": {"logprobs": {"tokens": [], "top_logprobs": []}},
+    "top_logprobs: [null]": {"logprobs": {"tokens": ["x"], "top_logprobs": [None]}},
+    "content: []": {"logprobs": {"content": [], "refusal": None}},
+    "content: null": {"logprobs": {"content": None, "refusal": None}},
+    "content without": {"logprobs": {"content": [{"token": "x", "top_logprobs": []}]}},
+}
+
+
+@pytest.mark.parametrize("kind", ["refused", *EMPTY])
+def test_a_text_without_an_answer_is_named_and_all_others_are_kept(
+    server: CompletionServer, tmp_path: Path, kind: str
+) -> None:
+    def fault(handler: Any) -> None:
+        if kind == "refused":
+            handler.refuse(400, f"content filter {KEY}")
+        else:
+            handler.send(200, {"choices": [EMPTY[kind]], "usage": USAGE})
+
+    store = Store(tmp_path, {}, Scores)
+    server.faults = [fault, None, fault]
+    teacher = teacher_at(server.url, concurrency=1, retries=0)
+    with pytest.raises(InputError, match="refuses 2 of 5 articles; of the first, which") as told:
+        score_all(teacher.score, SENTENCES, store, 64)
+    missing = store.missing(SENTENCES)
+    assert len(missing) == 2
+    why = "content filter" if kind == "refused" else "log-probabilities of no token"
+    assert why in str(told.value)
+    assert any(text[:60] in str(told.value) for text in missing)
+    assert KEY not in str(told.value)
+
+
+def test_a_server_that_answers_nothing_is_not_asked_about_every_text(
+    server: CompletionServer,
+) -> None:
+    server.faults = [lambda handler: handler.refuse(400, "no logprobs here")] * 99
+    teacher = teacher_at(server.url, concurrency=1, retries=0)
+    with pytest.raises(InputError, match="refuses 8 of 40 articles"):
+        teacher.score([f"{SENTENCES[0]} {number}" for number in range(40)])
+    assert len(server.bodies) == 8
 
 
 def test_processes_share_a_budget(tmp_path: Path) -> None:

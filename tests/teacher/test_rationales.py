@@ -24,12 +24,15 @@ from akd.specs.labels import RationaleParams
 from akd.task import load_task
 from akd.teacher.engine import OpenEngine, open_engine
 from akd.teacher.rationales import Explainer, open_explainer
-from akd.teacher.reasoning import flaw
+from akd.teacher.reasoning import Reasoner, flaw
 from tests.conftest import PROMPT, ROOT, SENTENCES, make_wordy, tiny_model
 
 NAMES = ["risk and warning", "caution and advice", "safe and harmless"]
 SHOWN = PROMPT.model_copy(
-    update={"demonstrations": (Demonstration(shot=0, text="Fire.", label=0),), "order": (2, 1, 0)}
+    update={
+        "demonstrations": (Demonstration(shot="n0", text="Fire.", label=0),),
+        "order": (2, 1, 0),
+    }
 )
 ADAPTED = AdaptedPrompt(SHOWN, Calibrator(np.zeros(3), 1.0, [], 1.0, np.zeros(3)), [1], NAMES)
 TASK = load_task(ROOT / "data/tasks/crisis/task.yaml")
@@ -162,3 +165,21 @@ def test_where_nothing_is_a_reason_it_ends_before_a_phase_misses_them(engine: Op
     told = r"of 20 articles the teacher gave no usable reason \(dropped: .*'unended': "
     with pytest.raises(InputError, match=told):
         _explainer(engine, short).explain(SIGNALS, TEXTS)
+
+
+def test_a_mark_counts_as_itself_and_not_as_the_end_of_a_word() -> None:
+    text = "It gives the context: a flood - and what to do."
+    assert flaw(text, ended=True, said=(), marks=("Text: ", "- ")) is None
+    assert flaw("It is so. Text: a flood.", ended=True, said=(), marks=("Text: ",)) == "repeats"
+
+
+def test_a_reason_that_says_the_instruction_again_is_none(
+    engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = SHOWN.model_copy(update={"instruction": "Say whether it is {labels} news."})
+    sizes = {"text_tokens": 16, "new_tokens": 24, "top": 4, "batch_size": 2}
+    reasoner = Reasoner(engine.model, engine.tokenizer, prompt, "\nReason:", **sizes)
+    written = replace(reasoner.write(TEXTS[:1], [0]), ended=np.array([True]))
+    for echo in ("Say whether it is harmless, advice or danger news.", "It is {labels} news."):
+        monkeypatch.setattr(SentenceWriter, "text", lambda _self, _tokens, echo=echo: echo)
+        assert reasoner.flaw(written, 0, 0) == ("repeats" if "danger" in echo else None)
