@@ -7,7 +7,9 @@ A file has one JSON object a line, with id, lang, title, text and a label:
   characters; `label` is the topic that people gave.
 - `crisislex_2012.jsonl`: posts of the crises of 2012 out of CrisisLexT26 (Olteanu et al. 2015;
   sajao/CrisisLex, MIT); `crisis3` is the label of the task `crisis` to which the paid label was
-  mapped, null where none fits. What is `safe` there is mostly off topic.
+  mapped: affected individuals, infrastructure and utilities are risk and warning, caution and
+  advice is itself, what is not labeled is safe and harmless (mostly off topic); null for all other
+  labels, and for a tenth of these, which no label fits.
 """
 
 from pathlib import Path
