@@ -25,11 +25,10 @@ from akd.teacher.answers import (
 )
 from akd.teacher.ledger import Ledger
 from akd.teacher.server import Server
-from akd.teacher.store import UnfinishedError
+from akd.teacher.store import RefusedError, UnfinishedError
 
 _OF_ONE_TEXT = (400, 413, 422)  # status codes that may blame the text alone
 _HOPELESS = 8  # texts without an answer, and none with one: it is not the texts
-_BEGINNING = 80  # characters by which a text is named
 
 
 class OpenAITeacher:
@@ -84,21 +83,24 @@ class OpenAITeacher:
         """Score the texts; decision and states have width 0.
 
         Raises:
+            RefusedError: with all other answers, if the server refuses some of the texts.
             UnfinishedError: with the answers until then, if the next request could exceed a
-                budget, the server cannot be used, or an answer holds no log-probabilities; with all
-                other answers, if the server refuses some of the texts.
+                budget, the server cannot be used, or an answer holds no log-probabilities.
         """
         before, after = render_text(self._prompt)
-        read = self._read(texts)
-        prompts = [f"{before}{text}{after}" for text in read]
+        prompts = [f"{before}{text}{after}" for text in self._read(texts)]
         answers: dict[int, LabelScores] = {}
         refused: dict[int, str] = {}
         try:
             asyncio.run(self._ask_all(prompts, answers, refused))
-            if refused:
-                raise InputError(self._unanswered(read, refused))
         except InputError as error:
             raise UnfinishedError(str(error), sorted(answers), self._scores(answers)) from None
+        if refused:
+            told = {texts[row]: refused[row] for row in sorted(refused)}
+            failure = RefusedError(self._server.name, told, sorted(answers), self._scores(answers))
+            if not answers and len(refused) >= _HOPELESS:  # others fare no better
+                raise UnfinishedError(str(failure), [], None)
+            raise failure
         return self._scores(answers)
 
     def _scores(self, answers: Mapping[int, LabelScores]) -> Scores:
@@ -175,16 +177,6 @@ class OpenAITeacher:
         scores = label_scores(read_answer(body, self._server.name), self._prompt.words)
         self._ledger.note(scores)
         return scores
-
-    def _unanswered(self, texts: Sequence[str], refused: Mapping[int, str]) -> str:
-        """Say which texts the server refuses, and why it refuses the first."""
-        row = min(refused)
-        begins = " ".join(texts[row].split())[:_BEGINNING]
-        return (
-            f"{self._server.name} refuses {len(refused)} of {len(texts)} articles; of the first, "
-            f"which begins {begins!r}, it says: {refused[row]}: change what it names, leave these "
-            "articles out of their source, or choose another teacher (other answers are kept)"
-        )
 
     async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:
         response = await client.completions.with_raw_response.create(

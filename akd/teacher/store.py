@@ -33,6 +33,7 @@ from akd.io import (
 
 _MANIFEST = "manifest.json"
 _KEYS = "keys"
+_BEGINNING = 80  # characters by which a text is named
 
 T = TypeVar("T")
 
@@ -49,6 +50,29 @@ class UnfinishedError(InputError):
     def __init__(self, message: str, rows: Sequence[int], found: Any) -> None:
         super().__init__(message)
         self.rows, self.found = rows, found
+
+
+class RefusedError(UnfinishedError):
+    """A teacher has no answer to some texts, and may well have one to all others.
+
+    Args:
+        teacher: how an error names it.
+        refused: what it says of each of these texts.
+        rows, found: as of every `UnfinishedError`.
+    """
+
+    def __init__(
+        self, teacher: str, refused: Mapping[str, str], rows: Sequence[int], found: Any
+    ) -> None:
+        text, reason = next(iter(refused.items()))
+        begins = " ".join(text.split())[:_BEGINNING]
+        message = (
+            f"{teacher} refuses {len(refused)} of the articles; of the one that begins {begins!r} "
+            f"it says: {reason}: change what it names, leave these articles out of their source, "
+            "or choose another teacher (answers to others are kept)"
+        )
+        super().__init__(message, rows, found)
+        self.teacher, self.refused = teacher, refused
 
 
 def open_store(ingredients: Mapping[str, Any], kind: Callable[..., T]) -> "Store[T]":
@@ -150,11 +174,14 @@ def score_all(
         Scores of all texts, in their order.
 
     Raises:
+        RefusedError: if `score` refuses some texts; all others are scored and kept before.
         UnfinishedError: as `score` raises it; what was done of the shard is kept.
     """
     if not texts:
         return score(texts)
     missing = sorted(store.missing(texts), key=lambda text: (len(text), text))
+    refused: dict[str, str] = {}
+    teacher = ""
     with bar(description="teacher", unit="article", total=len(missing)) as progress:
         for start in range(0, len(missing), shard_articles):
             shard = missing[start : start + shard_articles]
@@ -163,6 +190,10 @@ def score_all(
             except UnfinishedError as failure:
                 if failure.rows:
                     store.add([shard[row] for row in failure.rows], failure.found)
-                raise
+                if not isinstance(failure, RefusedError):
+                    raise
+                refused, teacher = {**refused, **failure.refused}, failure.teacher
             progress.update(len(shard))
+    if refused:
+        raise RefusedError(teacher, refused, [], None)
     return store.read(texts)

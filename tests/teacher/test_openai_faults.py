@@ -154,23 +154,25 @@ def test_a_text_without_an_answer_is_named_and_all_others_are_kept(
     store = Store(tmp_path, {}, Scores)
     server.faults = [fault, None, fault]
     teacher = teacher_at(server.url, concurrency=1, retries=0)
-    with pytest.raises(InputError, match="refuses 2 of 5 articles; of the first, which") as told:
-        score_all(teacher.score, SENTENCES, store, 64)
-    missing = store.missing(SENTENCES)
+    with pytest.raises(InputError, match="refuses 2 of the articles; of the one that") as told:
+        score_all(teacher.score, SENTENCES, store, 2)
+    missing = store.missing(SENTENCES)  # others of this shard, and later shards, are not
     assert len(missing) == 2
     why = "content filter" if kind == "refused" else "log-probabilities of no token"
     assert why in str(told.value)
     assert any(text[:60] in str(told.value) for text in missing)
     assert KEY not in str(told.value)
+    assert len(server.bodies) == len(SENTENCES)
 
 
 def test_a_server_that_answers_nothing_is_not_asked_about_every_text(
-    server: CompletionServer,
+    server: CompletionServer, tmp_path: Path
 ) -> None:
     server.faults = [lambda handler: handler.refuse(400, "no logprobs here")] * 99
     teacher = teacher_at(server.url, concurrency=1, retries=0)
-    with pytest.raises(InputError, match="refuses 8 of 40 articles"):
-        teacher.score([f"{SENTENCES[0]} {number}" for number in range(40)])
+    texts = [f"{SENTENCES[0]} {number}" for number in range(40)]
+    with pytest.raises(InputError, match="refuses 8 of the articles"):
+        score_all(teacher.score, texts, Store(tmp_path, {}, Scores), 20)
     assert len(server.bodies) == 8
 
 
