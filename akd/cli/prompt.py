@@ -36,7 +36,6 @@ _PROMPT = Path("data/prompt")
 def show(folder: _Folder = _PROMPT) -> None:
     """Print the tree of the search: each prompt under the one that it was made of."""
     from akd.prompts import store
-    from akd.prompts.template import Prompt
 
     rows = _tree(folder)
     best = store.load(folder).prompt
@@ -48,7 +47,7 @@ def show(folder: _Folder = _PROMPT) -> None:
         line = f"#{row['number']} {row['operator']} {row['score']:.3f}"
         line += "" if spread is None else f" ± {spread:.3f}"
         line += f", accuracy {row['accuracy']:.2f} on {len(row['shot_labels'])} shots{told}"
-        won = Prompt.model_validate(row["prompt"]) == best
+        won = store.prompt_of(row["prompt"], folder) == best
         branches[row["number"]] = above.add(f"[bold]{line} (taken)[/bold]" if won else line)
     Console().print(branches[-1], soft_wrap=True)
 
@@ -159,7 +158,7 @@ def _tree(folder: Path) -> list[dict[str, Any]]:
 def _pin(file: Path | None, from_tree: int | None, folder: Path, adapted: "Prompt") -> Pin:
     """Return the parts of a prompt: of the file, then of the tree or of the adapted prompt."""
     from akd.prompts.pin import pin_of, read_pin
-    from akd.prompts.template import Prompt
+    from akd.prompts.store import prompt_of
 
     if from_tree is None:
         base = pin_of(adapted)
@@ -167,7 +166,7 @@ def _pin(file: Path | None, from_tree: int | None, folder: Path, adapted: "Promp
         rows = {row["number"]: row for row in _tree(folder)}
         if from_tree not in rows:
             raise InputError(f"{folder} has no prompt {from_tree}: name one of 0 to {max(rows)}")
-        base = pin_of(Prompt.model_validate(rows[from_tree]["prompt"]))
+        base = pin_of(prompt_of(rows[from_tree]["prompt"], folder))
     return base if file is None else read_pin(file, base)
 
 

@@ -8,8 +8,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from akd.console import progress
 from akd.corpus.relevance.scores import Array, Groups, Logits, absolute
 from akd.models.scoring import TextScorer
+from akd.models.words import after_space
 
-_ANSWERS = (" yes", " no")
+_ANSWERS = ("yes", "no")
 _BEFORE = "News: "
 _SHOWN_PHRASES = 8  # of a group: enough to say what it is
 
@@ -39,7 +40,7 @@ def question_logits(
         text_tokens: how many tokens of a text are read.
         batch_size: texts in one forward pass.
     """
-    answers = [tokenizer(word, add_special_tokens=False).input_ids[:1] for word in _ANSWERS]
+    answers = [after_space(word, tokenizer)[:1] for word in _ANSWERS]
     scorers = []
     for name, phrases in groups.items():
         shown = ", ".join(phrases[:_SHOWN_PHRASES])

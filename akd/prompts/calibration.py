@@ -126,9 +126,10 @@ def check_shots(labels: Sequence[int], classes: int) -> None:
     counts = np.bincount(np.asarray(labels, dtype=int), minlength=classes)
     if counts.min() < 2:
         raise InputError(
-            f"the smallest of {classes} classes has {counts.min()} of the {len(labels)} shots, but "
-            f"a probe needs 2 of each: set `prompt.shots` to {2 * classes} or more, annotate more "
-            "in shots.jsonl, or choose `prompt.calibration.kind: batch`"
+            f"the smallest of {classes} classes has {counts.min()} of the {len(labels)} shots that "
+            f"the prompt does not show, but a probe needs 2 of each: annotate more, let "
+            f"`prompt.shots` take {2 * classes} or more, let a pin show fewer, or choose "
+            "`prompt.calibration.kind: batch`"
         )
 
 

@@ -1,15 +1,20 @@
 """A prompt as a chat: what the template of a tokenizer makes of it, the same on every day."""
 
+from datetime import datetime
+
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from akd.errors import InputError
 
-_DAY = {"%d": "26", "%b": "Jul", "%B": "July", "%m": "07", "%Y": "2024", "%y": "24"}
-"""What stands for today, by the fields of a date: the day that the templates of Llama 3 name."""
-_FIELDS = "".join(f"|replace('{field}', '{value}')" for field, value in _DAY.items())
-# Templates call the function for today's date; a macro of its name comes first.
-_ONE_DAY = f"{{%- macro strftime_now(format) -%}}{{{{ format{_FIELDS} }}}}{{%- endmacro -%}}"
+_DAY = datetime(2024, 7, 26)  # what stands for today: the day that templates of Llama 3 name
+_FIELDS = [f"%{flag}{letter}" for letter in "aAbBcdDeFHIjmMpSTuUwWxXyY" for flag in ("", "-")]
+_REPLACED = "".join(f"|replace('{field}', '{_DAY.strftime(field)}')" for field in _FIELDS)
+# Templates call the function for today's date; a macro of its name comes first. Behind it stands an
+# expression, after which no blank of the template's own is trimmed.
+_ONE_DAY = (
+    f"{{%- macro strftime_now(format) -%}}{{{{ format{_REPLACED} }}}}{{%- endmacro %}}{{{{ '' }}}}"
+)
 
 
 def in_chat(body: str, system: str, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -1,12 +1,15 @@
 """The adapted prompt on disk: prompt.json and the arrays of its calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
+from akd.errors import InputError
 from akd.io import read_json, read_tensors, replacing, write_json, write_tensors
 from akd.prompts.calibration import Calibrator, Probe
 from akd.prompts.template import Prompt
@@ -59,7 +62,7 @@ def load(folder: Path) -> AdaptedPrompt:
     """Read what `save` wrote.
 
     Raises:
-        InputError: if a file is missing.
+        InputError: if a file is missing, or of another version.
     """
     raw = read_json(folder / "prompt.json")
     arrays = {
@@ -80,5 +83,20 @@ def load(folder: Path) -> AdaptedPrompt:
     calibrator = Calibrator(
         arrays["prior"], raw["prompt_weight"], probes, raw["temperature"], arrays["share"]
     )
-    prompt = Prompt.model_validate(raw["prompt"])
+    prompt = prompt_of(raw["prompt"], folder)
     return AdaptedPrompt(prompt, calibrator, raw["layers"], raw["labels"], raw["pinned"])
+
+
+def prompt_of(parts: Mapping[str, Any], folder: Path) -> Prompt:
+    """Return a prompt as a file of this folder holds it.
+
+    Raises:
+        InputError: if an earlier version has written it.
+    """
+    try:
+        return Prompt.model_validate(parts)
+    except ValidationError:
+        raise InputError(
+            f"{folder} holds prompts of another version of akd: run its stage again (dvc repro "
+            "prompt)"
+        ) from None

@@ -107,10 +107,9 @@ def _says_nothing(body: bytes) -> bool:
         kept = _Silent.model_validate_json(body).log_probabilities
     except ValidationError:
         return False
-    places = kept.get("content", kept.get("top_logprobs")) or [None]
-    if "content" in kept and isinstance(places[0], dict):
-        return not places[0].get("top_logprobs")
-    return not places[0]
+    if "content" in kept:
+        return not kept["content"]
+    return kept.get("tokens") == [] or kept.get("top_logprobs") in ([], [None])
 
 
 def _complaint(error: ValidationError) -> str:

@@ -28,7 +28,6 @@ from akd.teacher.server import Server
 from akd.teacher.store import RefusedError, UnfinishedError
 
 _OF_ONE_TEXT = (400, 413, 422)  # status codes that may blame the text alone
-_HOPELESS = 8  # texts without an answer, and none with one: it is not the texts
 
 
 class OpenAITeacher:
@@ -97,10 +96,7 @@ class OpenAITeacher:
             raise UnfinishedError(str(error), sorted(answers), self._scores(answers)) from None
         if refused:
             told = {texts[row]: refused[row] for row in sorted(refused)}
-            failure = RefusedError(self._server.name, told, sorted(answers), self._scores(answers))
-            if not answers and len(refused) >= _HOPELESS:  # others fare no better
-                raise UnfinishedError(str(failure), [], None)
-            raise failure
+            raise RefusedError(self._server.name, told, sorted(answers), self._scores(answers))
         return self._scores(answers)
 
     def _scores(self, answers: Mapping[int, LabelScores]) -> Scores:
@@ -122,7 +118,7 @@ class OpenAITeacher:
         running: dict[asyncio.Task[None], str] = {}
         async with self._server.connect() as client:
             try:
-                while (waiting or running) and (answers or len(refused) < _HOPELESS):
+                while waiting or running:
                     while self._may_ask(waiting, running.values()):
                         row, prompt = waiting.popleft()
                         task = asyncio.create_task(self._ask(client, row, prompt, answers, refused))

@@ -22,7 +22,7 @@ from akd.teacher.engine import OpenEngine
 from akd.teacher.reasoning import FLAWS, Reasoner
 from akd.teacher.store import open_store, score_all
 
-_CODE = 1  # raise it with any change of code after which a text gets another reason
+_CODE = 2  # raise it with any change of code after which a text gets another reason
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from akd.models.writing import SentenceWriter
 from akd.prompts.template import Prompt, instruction_of, render, told_tokens
 from akd.records import Written
 
+_SHORTEST_SIGN = 3  # characters: a dash says nothing
 FLAWS = ("empty", "unended", "broken", "repeats")
 
 
@@ -101,8 +102,11 @@ def flaw(text: str, *, ended: bool, said: Sequence[str], marks: Sequence[str]) -
 
 def _stands_in(mark: str, text: str) -> bool:
     """Return whether a mark stands in a text, and not as the end of a word (text:, context:)."""
-    letters = any(character.isalpha() for character in mark)  # a dash says nothing
-    return letters and re.search(rf"(?<!\w){re.escape(mark)}", text) is not None
+    if len(mark) < _SHORTEST_SIGN and not any(character.isalpha() for character in mark):
+        return False
+    # Scripts without capital letters may write no space between words.
+    begins = r"(?<!\w)" if mark[0].upper() != mark[0] else ""
+    return re.search(begins + re.escape(mark), text) is not None
 
 
 def _plain(text: str) -> str:

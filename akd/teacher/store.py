@@ -33,7 +33,7 @@ from akd.io import (
 
 _MANIFEST = "manifest.json"
 _KEYS = "keys"
-_BEGINNING = 80  # characters by which a text is named
+_NAMED, _BEGINNING = 5, 60  # refused texts that are named, and characters of each
 
 T = TypeVar("T")
 
@@ -64,12 +64,13 @@ class RefusedError(UnfinishedError):
     def __init__(
         self, teacher: str, refused: Mapping[str, str], rows: Sequence[int], found: Any
     ) -> None:
-        text, reason = next(iter(refused.items()))
-        begins = " ".join(text.split())[:_BEGINNING]
+        begun = [repr(" ".join(text.split())[:_BEGINNING]) for text in [*refused][:_NAMED]]
+        reason = next(iter(refused.values()))
         message = (
-            f"{teacher} refuses {len(refused)} of the articles; of the one that begins {begins!r} "
-            f"it says: {reason}: change what it names, leave these articles out of their source, "
-            "or choose another teacher (answers to others are kept)"
+            f"{teacher} refuses {len(refused)} of the articles (those that begin "
+            f"{', '.join(begun)}{', ...' * (len(refused) > _NAMED)}); of the first it says: "
+            f"{reason}: change what it names, leave these articles out of their source, or choose "
+            "another teacher (answers to others are kept)"
         )
         super().__init__(message, rows, found)
         self.teacher, self.refused = teacher, refused
@@ -102,6 +103,10 @@ class Store(Generic[T]):
         self._places: dict[bytes, tuple[Path, int]] = {}
         for shard in sorted(folder.glob("*.safetensors")):
             self._enter(shard)
+
+    def __len__(self) -> int:
+        """Return how many texts it holds."""
+        return len(self._places)
 
     def missing(self, texts: Sequence[str]) -> list[str]:
         """Return the texts that have no score yet, each once, in their order."""
@@ -174,8 +179,9 @@ def score_all(
         Scores of all texts, in their order.
 
     Raises:
-        RefusedError: if `score` refuses some texts; all others are scored and kept before.
-        UnfinishedError: as `score` raises it; what was done of the shard is kept.
+        RefusedError: if `score` refuses some texts; all others are scored and kept before, unless
+            not one of them was ever answered: then it is not the texts.
+        InputError: as `score` raises it; what was done of the shard is kept.
     """
     if not texts:
         return score(texts)
@@ -191,8 +197,11 @@ def score_all(
                 if failure.rows:
                     store.add([shard[row] for row in failure.rows], failure.found)
                 if not isinstance(failure, RefusedError):
-                    raise
+                    more = f"; before, {len(refused)} articles were refused" if refused else ""
+                    raise InputError(f"{failure}{more}") from None
                 refused, teacher = {**refused, **failure.refused}, failure.teacher
+                if not store:
+                    break
             progress.update(len(shard))
     if refused:
         raise RefusedError(teacher, refused, [], None)

@@ -1,11 +1,13 @@
 """A word after a space, in tokenizers that put one before every text and in those that do not."""
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, normalizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from akd.models.questions import question_logits
 from akd.models.words import after_space
 from akd.prompts.template import label_tokens
 from tests.conftest import PROMPT, SENTENCES
@@ -18,10 +20,10 @@ def prepending() -> PreTrainedTokenizerFast:
     bpe.normalizer = normalizers.Sequence(
         [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
     )
-    words = " ".join(PROMPT.words)
+    texts = [*SENTENCES, *[*PROMPT.words, "yes", "no"] * 9]
     trainer = BpeTrainer(vocab_size=400, special_tokens=["<unk>"], show_progress=False)
-    bpe.train_from_iterator([*SENTENCES, *[words] * 9, *(PROMPT.words * 9)], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, unk_token="<unk>")
+    bpe.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, unk_token="<unk>", pad_token="<unk>")
 
 
 def test_a_tokenizer_that_begins_with_a_space_gets_no_second_one(
@@ -37,3 +39,19 @@ def test_a_tokenizer_that_begins_with_a_space_gets_no_second_one(
 
 def test_any_other_tokenizer_gets_one(tokenizer: PreTrainedTokenizerFast) -> None:
     assert tokenizer.decode(after_space("danger", tokenizer)) == " danger"
+
+
+def test_yes_and_no_are_two_answers_to_such_a_tokenizer(
+    prepending: PreTrainedTokenizerFast, model: PreTrainedModel
+) -> None:
+    told = question_logits(
+        model,
+        prepending,
+        SENTENCES,
+        {"floods": ["storm"]},
+        question="Is this about {name} ({phrases})?",
+        text_tokens=16,
+        batch_size=2,
+    )
+    logits, _ = told(SENTENCES)
+    assert np.ptp(logits) > 0

@@ -172,7 +172,7 @@ def test_too_few_shots_of_a_label_are_refused_before_the_teacher_is_asked(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     oracle = Oracle()
-    with pytest.raises(InputError, match="has 1 of the 3 shots.* set `prompt.shots` to 4 or more"):
+    with pytest.raises(InputError, match="has 1 of the 3 shots.* take 4 or more"):
         _adapt(tokenizer, settings("auto"), shots=SHOTS[:3], oracle=oracle)
     shown = PIN.model_copy(update={"shots": ["n0", "n2", "n4"]})
     with pytest.raises(InputError, match="has 1 of the 5 shots"):

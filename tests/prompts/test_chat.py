@@ -30,6 +30,8 @@ def test_a_template_that_prints_the_date_prints_one_and_the_same(
     plain = dated.apply_chat_template(messages, tokenize=False)
     assert f"{datetime.now().year:04}-" in plain  # what a store must never depend on
     assert in_chat("hello", "", dated) == "26 Jul 2024|2024-07-26 user: hello "
+    spoken = _with("\n\n{{ strftime_now('%A, %B %-d, %Y %H:%M') }}", tokenizer)
+    assert in_chat("hello", "", spoken) == "\n\nFriday, July 26, 2024 00:00"
     assert in_chat("hello", "Be brief.", dated).endswith(" system: Be brief. user: hello ")
 
 

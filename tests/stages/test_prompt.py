@@ -182,6 +182,16 @@ def test_a_try_is_measured_as_the_search_measures(project: Path) -> None:
         _akd("try", "--words", "danger, good")
 
 
+def test_prompts_of_an_earlier_version_are_told(project: Path) -> None:
+    run_prompt()
+    file = Path("data/prompt/prompt.json")
+    content = read_json(file)
+    shown = [{"shot": 3, "text": "Fire.", "label": 0}]  # shots had numbers once
+    write_json(file, {**content, "prompt": {**content["prompt"], "demonstrations": shown}})
+    with pytest.raises(InputError, match="holds prompts of another version of akd: run its stage"):
+        _akd("show")
+
+
 def test_a_prompt_is_pinned_and_unpinned_from_the_command_line(project: Path) -> None:
     run_prompt()
     free = Path("params.yaml").read_text()

@@ -31,6 +31,14 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
 BARE = {"choices": [{"index": 0, "text": "x", "logprobs": None}], "usage": USAGE}
 LOGITS = {"choices": [{"logprobs": {"top_logprobs": [{"a": 8.1}]}}], "usage": USAGE}
 HEAVY = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1, "b": -0.1}]}}], "usage": USAGE}
+ALONE: list[dict[str, Any]] = [  # a token, and no alternatives to it
+    {"tokens": ["x"], "token_logprobs": [-0.5]},
+    {"tokens": ["x"], "token_logprobs": [-0.5], "top_logprobs": None},
+    {"content": [{"token": "x", "logprob": -0.1}]},
+    {"content": [{"token": "x", "logprob": -0.1, "top_logprobs": []}]},
+    {"content": 5},
+    {"top_logprobs": {"a": -1.0}},
+]
 UNCOUNTED = {"choices": [{"logprobs": {"top_logprobs": [{"a": -0.1}]}}]}
 
 
@@ -63,6 +71,14 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     r"JSON that is cut off or broken:": lambda handler: handler.send(200, "x", cut=1),
     r"without log-probabilities": lambda handler: handler.send(200, BARE),
     r"without log-probabilities of": lambda handler: handler.send(200, LOGITS),
+    **{
+        rf"without log-probabilities of a first token{'.' * number}": (
+            lambda handler, logprobs=logprobs: handler.send(
+                200, {"choices": [{"logprobs": logprobs}], "usage": USAGE}
+            )
+        )
+        for number, logprobs in enumerate(ALONE)
+    },
     r"without log-probabilities of a": lambda handler: handler.send(200, []),
     r"add up to more than 1": lambda handler: handler.send(200, HEAVY),
     r"does not say how many tokens": lambda handler: handler.send(200, UNCOUNTED),
@@ -137,7 +153,6 @@ EMPTY: dict[str, Any] = {
     "top_logprobs: [null]": {"logprobs": {"tokens": ["x"], "top_logprobs": [None]}},
     "content: []": {"logprobs": {"content": [], "refusal": None}},
     "content: null": {"logprobs": {"content": None, "refusal": None}},
-    "content without": {"logprobs": {"content": [{"token": "x", "top_logprobs": []}]}},
 }
 
 
@@ -154,15 +169,59 @@ def test_a_text_without_an_answer_is_named_and_all_others_are_kept(
     store = Store(tmp_path, {}, Scores)
     server.faults = [fault, None, fault]
     teacher = teacher_at(server.url, concurrency=1, retries=0)
-    with pytest.raises(InputError, match="refuses 2 of the articles; of the one that") as told:
+    with pytest.raises(InputError, match="refuses 2 of the articles") as told:
         score_all(teacher.score, SENTENCES, store, 2)
     missing = store.missing(SENTENCES)  # others of this shard, and later shards, are not
     assert len(missing) == 2
     why = "content filter" if kind == "refused" else "log-probabilities of no token"
     assert why in str(told.value)
-    assert any(text[:60] in str(told.value) for text in missing)
+    assert all(text[:60] in str(told.value) for text in missing)
     assert KEY not in str(told.value)
     assert len(server.bodies) == len(SENTENCES)
+
+
+def _refuses(word: str) -> Callable[[Any], None]:
+    """Return a fault that refuses the texts that hold a word, and answers all others."""
+
+    def fault(handler: Any) -> None:
+        body = handler.server.bodies[-1]
+        if word in body["prompt"]:
+            handler.refuse(400, "too strong")
+        else:
+            handler.send(200, handler.completion(body))
+
+    return fault
+
+
+def test_refused_texts_hide_no_others_in_later_runs(
+    server: CompletionServer, tmp_path: Path
+) -> None:
+    bad = [f"curse {number}" for number in range(12)]
+    store = Store(tmp_path, {}, Scores)
+    server.faults = [_refuses("curse")] * 99
+    teacher = teacher_at(server.url, concurrency=1, retries=0)
+    for texts in ([*bad, *SENTENCES[:1]], [*bad, *SENTENCES]):
+        with pytest.raises(InputError, match=r"refuses 12 of the articles \(.*, \.\.\.\); of the"):
+            score_all(teacher.score, texts, store, 4 if store else 16)
+        assert store.missing(texts) == bad
+
+
+def test_of_many_requests_under_way_no_text_is_left_out(
+    server: CompletionServer, tmp_path: Path
+) -> None:
+    texts = [f"{SENTENCES[0]} {number}" for number in range(30)]
+    store = Store(tmp_path, {}, Scores)
+    server.faults = [lambda handler: handler.refuse(400, "too strong")] * 9
+    server.delay = 0.05
+    with pytest.raises(InputError, match="refuses 9 of the articles"):
+        score_all(teacher_at(server.url, concurrency=8, retries=0).score, texts, store, 30)
+    assert len(store.missing(texts)) == 9
+    server.faults = [lambda handler: handler.refuse(400, "too strong")] * 9
+    more = [f"{text} more" for text in texts]
+    server.faults += [None, lambda handler: handler.refuse(403, "no more")] * 9
+    one = teacher_at(server.url, concurrency=1, retries=0)
+    with pytest.raises(InputError, match="refuses the key.*; before, 9 articles were refused"):
+        score_all(one.score, [*texts, *more], store, 9)
 
 
 def test_a_server_that_answers_nothing_is_not_asked_about_every_text(
@@ -171,9 +230,9 @@ def test_a_server_that_answers_nothing_is_not_asked_about_every_text(
     server.faults = [lambda handler: handler.refuse(400, "no logprobs here")] * 99
     teacher = teacher_at(server.url, concurrency=1, retries=0)
     texts = [f"{SENTENCES[0]} {number}" for number in range(40)]
-    with pytest.raises(InputError, match="refuses 8 of the articles"):
-        score_all(teacher.score, texts, Store(tmp_path, {}, Scores), 20)
-    assert len(server.bodies) == 8
+    with pytest.raises(InputError, match="refuses 10 of the articles"):
+        score_all(teacher.score, texts, Store(tmp_path, {}, Scores), 10)
+    assert len(server.bodies) == 10
 
 
 def test_processes_share_a_budget(tmp_path: Path) -> None:

@@ -170,7 +170,13 @@ def test_where_nothing_is_a_reason_it_ends_before_a_phase_misses_them(engine: Op
 def test_a_mark_counts_as_itself_and_not_as_the_end_of_a_word() -> None:
     text = "It gives the context: a flood - and what to do."
     assert flaw(text, ended=True, said=(), marks=("Text: ", "- ")) is None
-    assert flaw("It is so. Text: a flood.", ended=True, said=(), marks=("Text: ",)) == "repeats"
+    shown = {
+        "It is so. Text: a flood.": "Text: ",
+        "So. ### Go": "### ",
+        "洪水来了文章：大水": "文章：",
+    }
+    for text, mark in shown.items():
+        assert flaw(text, ended=True, said=(), marks=(mark,)) == "repeats"
 
 
 def test_a_reason_that_says_the_instruction_again_is_none(
