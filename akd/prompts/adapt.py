@@ -80,14 +80,7 @@ def adapt(
             labels, no label words fit, or the pinned prompt does not suit the task.
     """
     calibration, labels = settings.calibration, len(task.labels)
-    if calibration.reads_states and not shots:
-        raise InputError(
-            f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
-            "shots.jsonl, or choose `prompt.calibration.kind: batch`"
-        )
-    if calibration.reads_states:
-        shown = pin.shots if pin else []
-        calibrations.check_shots([s.label for s in shots if s.id not in shown], labels)
+    _check_shots(calibration, shots, pin, labels)
     share = calibrations.expected(calibration, task.label_names)
     seeds = _fitting(task.prompt, teacher.tells_apart)
     layers = teacher.layers_of(calibration)
@@ -125,6 +118,21 @@ def material_of(
     calibrated = settings.calibration.kind != "none"
     chosen = sample(unlabelled, settings.unlabelled)  # the first ones would be of one source
     return Material(shots, [unlabelled[row] for row in chosen], calibrated)
+
+
+def _check_shots(
+    calibration: Calibration, shots: Sequence[Shot], pin: Pin | None, labels: int
+) -> None:
+    """Refuse shots that do not suffice for a calibration, before the teacher is asked."""
+    if not calibration.reads_states:
+        return
+    if not shots:
+        raise InputError(
+            f"calibration {calibration.kind!r} needs shots, and there are none: annotate some in "
+            "shots.jsonl, or choose `prompt.calibration.kind: batch`"
+        )
+    shown = pin.shots if pin else []
+    calibrations.check_shots([shot.label for shot in shots if shot.id not in shown], labels)
 
 
 def _calibrated(

@@ -75,8 +75,8 @@ class OpenAITeacher:
                 f"label word {word!r} begins {other!r}: choose other verbalizers in task.yaml"
             )
         self._server = Server(base_url, model, SecretStr(api_key), timeout, retries)
-        self._model, self._prompt, self._read = model, prompt, read
-        self._top, self._concurrency, self._ledger = top_log_probabilities, concurrency, ledger
+        self._prompt, self._read, self._ledger = prompt, read, ledger
+        self._top, self._concurrency = top_log_probabilities, concurrency
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score the texts; decision and states have width 0.
@@ -162,12 +162,10 @@ class OpenAITeacher:
                 body = await self._chat(client, prompt)
             else:
                 body = await self._complete(client, prompt)
-        except APIStatusError as error:
+        except (APIConnectionError, APIStatusError) as error:
             # Without its cause: that holds the request, and the request the key.
-            if error.status_code in _OF_ONE_TEXT:
+            if isinstance(error, APIStatusError) and error.status_code in _OF_ONE_TEXT:
                 raise NoAnswerError(self._server.reason(error)) from None
-            raise InputError(f"{self._server.name} {self._server.complaint(error)}") from None
-        except APIConnectionError as error:
             raise InputError(f"{self._server.name} {self._server.complaint(error)}") from None
         self._ledger.bill(prompt, billed_tokens(body))
         scores = label_scores(read_answer(body, self._server.name), self._prompt.words)
@@ -176,7 +174,7 @@ class OpenAITeacher:
 
     async def _complete(self, client: AsyncOpenAI, prompt: str) -> bytes:
         response = await client.completions.with_raw_response.create(
-            model=self._model, prompt=prompt, max_tokens=1, temperature=0, logprobs=self._top
+            model=self._server.model, prompt=prompt, max_tokens=1, temperature=0, logprobs=self._top
         )
         return response.http_response.content
 
@@ -185,7 +183,7 @@ class OpenAITeacher:
         if self._prompt.system:
             messages.insert(0, {"role": "system", "content": self._prompt.system})
         response = await client.chat.completions.with_raw_response.create(
-            model=self._model,
+            model=self._server.model,
             messages=messages,
             max_tokens=1,
             temperature=0,
