@@ -4,8 +4,9 @@ Takes signals, articles and models of the last `dvc repro` with `task=bbc-topics
 dealt into five domains. In one, every article comes behind the beginning of another one: the
 teacher has read it alone, and the student must learn which of the two is meant. All ways draw as
 many articles in one phase of the teacher's targets alone, and none learns from what DDK measures
-on; what counts is accuracy on gold articles that are hidden in the same manner. The intervals are
-over seeds and articles. Each run has a process with one core.
+on; what counts is accuracy on gold articles that are hidden in the same manner. Beside them stands
+the readout that they begin with, which draws nothing. The intervals are over seeds and articles.
+Each run has a process with one core.
 
     python -m benchmarks.hard_domain --seeds 3
 """
@@ -34,10 +35,11 @@ from benchmarks.phases import (
     gold_of,
     run_phases,
     taught_probabilities,
+    untaught,
 )
 from benchmarks.repeated import over_runs_and_articles
 
-WAYS = ("ddk", "uniform", "proportional")
+WAYS = ("ddk", "uniform", "proportional", "readout")
 HARD = "behind another"
 SHARE = 6  # one article of so many is in the hard domain
 PLAIN = 4  # domains, among which the others are dealt
@@ -45,7 +47,7 @@ CHARACTERS = 350  # of each of the two; both together have to fit what the stude
 
 
 class Run(NamedTuple):
-    """One student: how its lessons are drawn, and how much it learns and is asked."""
+    """One student: how its lessons are drawn if at all, and how much it learns and is asked."""
 
     way: str
     seed: int
@@ -105,12 +107,19 @@ def _taught(run: Run) -> Taught:
     rows = np.random.default_rng(0).permutation(len(labels))[: run.gold]
     texts = _behind_another(table["text"].gather(rows).to_list())
     with TemporaryDirectory() as scratch:
-        results = run_phases(settings, Lessons(lessons, None, None), Path(scratch))
+        weights = _learn(settings, run, Lessons(lessons, None, None), Path(scratch))
         said = taught_probabilities(settings, Path(scratch), texts)
-    log = results[settings.distill.final].domains
+    return Taught((said.argmax(axis=1) == labels[rows]).astype(np.float64), weights)
+
+
+def _learn(settings: Params, run: Run, lessons: Lessons, folder: Path) -> list[float]:
+    """Write the student, and return DDK's weights of the hard domain, if it drew by any."""
+    if run.way == "readout":
+        untaught(settings, lessons, folder)
+        return []
+    log = run_phases(settings, lessons, folder)[settings.distill.final].domains
     weights = log.filter(pl.col("domain") == HARD)["weight"]
-    right = (said.argmax(axis=1) == labels[rows]).astype(np.float64)
-    return Taught(right, [round(weight, 4) for weight in weights])
+    return [round(weight, 4) for weight in weights]
 
 
 def _planted(lessons: pl.DataFrame) -> pl.DataFrame:
@@ -142,7 +151,9 @@ def _settings(settings: Params, run: Run) -> Params:
     changes = {"init_from": "student", "articles": [0.0, 1.0], "epochs": run.epochs}
     phase = {**values["distill"]["phases"][final], **changes}
     values["distill"].update(phases={final: phase}, own_share=0.0)
-    values["distill"]["sampling"].update(kind=run.way, by="domain", every=8)
+    values["distill"]["sampling"].update(by="domain", every=8)
+    if run.way != "readout":
+        values["distill"]["sampling"]["kind"] = run.way
     return Params.model_validate({**values, "seed": run.seed})
 
 
