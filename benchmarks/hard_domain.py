@@ -125,7 +125,7 @@ def _learn(settings: Params, run: Run, lessons: Lessons, folder: Path) -> list[f
 def _planted(lessons: pl.DataFrame) -> pl.DataFrame:
     """Put some articles behind others, and deal the rest into the plain domains."""
     rows = np.arange(lessons.height)
-    hard = rows % SHARE == 0
+    hard = pl.int_range(pl.len()) % SHARE == 0
     hidden = _behind_another(lessons["text"].to_list())
     plain = [f"plain {row % PLAIN + 1}" for row in rows - rows // SHARE]
     return lessons.with_columns(
