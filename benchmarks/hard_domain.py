@@ -13,6 +13,7 @@ Each run has a process with one core.
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from akd import params
 from akd.console import guard, workers
 from akd.distill.lessons import Lessons, read_lessons
+from akd.evaluate.metrics import Ints
 from akd.params import Params
 from benchmarks.clone import commit, write_result
 from benchmarks.phases import (
@@ -47,13 +49,19 @@ CHARACTERS = 350  # of each of the two; both together have to fit what the stude
 
 
 class Run(NamedTuple):
-    """One student: how its lessons are drawn if at all, and how much it learns and is asked."""
+    """One student: how its lessons are drawn if at all, and how often it reads them."""
 
     way: str
     seed: int
     epochs: int
-    articles: int
-    gold: int
+
+
+class Examination(NamedTuple):
+    """What all students learn from, and what they are asked: gold texts and labels (n)."""
+
+    lessons: pl.DataFrame
+    texts: list[str]
+    labels: Ints
 
 
 class Taught(NamedTuple):
@@ -73,13 +81,19 @@ def main(
     settings = params.load()
     check_signals(settings.task)
     numbers = range(settings.seed, settings.seed + seeds)
-    runs = [Run(way, seed, epochs, articles, gold) for seed in numbers for way in WAYS]
+    runs = [Run(way, seed, epochs) for seed in numbers for way in WAYS]
+    examination = _examination(settings, articles, gold)
     command = f"python -m benchmarks.hard_domain --seeds {seeds} --articles {articles}"
     command += f" --gold {gold} --epochs {epochs}"
-    about = {"task": settings.task, "articles": articles, "epochs": epochs, "commit": commit()}
+    about = {
+        "task": settings.task,
+        "articles": examination.lessons.height,
+        "epochs": epochs,
+        "commit": commit(),
+    }
     done: dict[str, list[Taught]] = {way: [] for way in WAYS}
     with ProcessPoolExecutor(workers(), get_context("spawn")) as pool:
-        for run, taught in zip(runs, pool.map(_taught, runs), strict=True):
+        for run, taught in zip(runs, pool.map(partial(_taught, examination), runs), strict=True):
             done[run.way].append(taught)
             if run.way == WAYS[-1]:
                 write_result("hard_domain", command, {**about, **_compared(done, settings)})
@@ -98,18 +112,24 @@ def _compared(done: dict[str, list[Taught]], settings: Params) -> dict[str, Any]
     }
 
 
-def _taught(run: Run) -> Taught:
+def _examination(settings: Params, articles: int, gold: int) -> Examination:
+    """Read lessons and gold articles, and put those of the hard domain behind others."""
+    lessons = _planted(read_lessons(DATA / "filtered", DATA / "signals").head(articles))
+    table, labels = gold_of(settings)
+    rows = np.random.default_rng(0).permutation(len(labels))[:gold]
+    return Examination(lessons, _behind_another(table["text"].gather(rows).to_list()), labels[rows])
+
+
+def _taught(examination: Examination, run: Run) -> Taught:
     """Teach a student on one core, and ask it about gold articles behind others."""
     torch.set_num_threads(1)
     settings = _settings(params.load(), run)
-    lessons = _planted(read_lessons(DATA / "filtered", DATA / "signals").head(run.articles))
-    table, labels = gold_of(settings)
-    rows = np.random.default_rng(0).permutation(len(labels))[: run.gold]
-    texts = _behind_another(table["text"].gather(rows).to_list())
     with TemporaryDirectory() as scratch:
-        weights = _learn(settings, run, Lessons(lessons, None, None), Path(scratch))
-        said = taught_probabilities(settings, Path(scratch), texts)
-    return Taught((said.argmax(axis=1) == labels[rows]).astype(np.float64), weights)
+        lessons = Lessons(examination.lessons, None, None)
+        weights = _learn(settings, run, lessons, Path(scratch))
+        said = taught_probabilities(settings, Path(scratch), examination.texts)
+    right = said.argmax(axis=1) == examination.labels
+    return Taught(right.astype(np.float64), weights)
 
 
 def _learn(settings: Params, run: Run, lessons: Lessons, folder: Path) -> list[float]:
