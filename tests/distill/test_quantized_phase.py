@@ -30,8 +30,8 @@ def test_a_phase_on_packed_weights(
     packed = [n for n, w in untouched.named_parameters() if type(w).__name__ == "Params4bit"]
     assert len(packed) == 3 * 7
     for name, weight in untouched.named_parameters():
-        if name not in packed:  # these are float32 from now on, also where models are bfloat16
-            weight = weight.to(kept[name].dtype)
+        if name not in packed:  # float32 while a phase runs, also where models are bfloat16
+            weight = weight.float()
         bits = [each.detach().view(torch.uint8) for each in (weight, kept[name])]
         assert torch.equal(*bits), name
     student = load_student(base, tmp_path / "phase", NF4)
