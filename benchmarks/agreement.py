@@ -6,8 +6,10 @@ python -m benchmarks.agreement
 from pathlib import Path
 
 import numpy as np
+import typer
 from sklearn.metrics import cohen_kappa_score
 
+from akd.console import guard
 from akd.evaluate.intervals import draw_rows, interval
 from akd.task import load_examples, load_task
 
@@ -31,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guard(lambda: typer.run(main))

@@ -9,10 +9,12 @@ topics; run it once for each calibration.
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from akd import params
+from akd.console import guard
 from akd.distill.curriculum import goal_of
 from akd.distill.lessons import read_lessons
 from akd.distill.readout import fit_readout
@@ -67,4 +69,4 @@ def _share(right: NDArray[np.bool_]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    guard(lambda: typer.run(main))

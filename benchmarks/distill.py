@@ -85,7 +85,7 @@ def main(
     command = f"python -m benchmarks.distill --seeds {seeds} --articles {articles}"
     command += f" --only {only}" * bool(only) + " --ablations" * ablations
     name = "ablations" if ablations else "distill"
-    result = {**_regimes(name), **measured("step", STEP)}
+    result = {**_regimes(name), **(measured("step", STEP) if name == "distill" else {})}
     found = part_of(result, settings, gold)
     if ablations:
         known = part_of(_regimes("distill"), settings, gold)

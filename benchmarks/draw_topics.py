@@ -9,6 +9,9 @@ this script does, and what it writes. Run after
 
 from pathlib import Path
 
+import typer
+
+from akd.console import guard
 from akd.corpus.admission import article_id
 from akd.corpus.sampling import digest
 from akd.corpus.sources import wheel
@@ -56,4 +59,4 @@ def topics(task: Task) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    guard(lambda: typer.run(main))

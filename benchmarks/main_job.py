@@ -11,13 +11,15 @@ import shutil
 import time
 from pathlib import Path
 
+import typer
 import yaml
 
+from akd.console import guard
 from benchmarks.clone import ROOT, fresh_clone, run, write_result
 
 
 def main() -> None:
-    """Run the DAG from nothing and once again; write benchmarks/results/main_job.json."""
+    """Run the DAG from nothing and once again; write main_job.json, dvc.lock and metrics/."""
     before = _outputs(ROOT)
     with fresh_clone(shared_cache=True) as clone:
         wall = _timed(clone, "--force")
@@ -51,4 +53,4 @@ def _outputs(project: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    guard(lambda: typer.run(main))

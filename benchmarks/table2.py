@@ -150,7 +150,8 @@ def _cell(figures: Report, metric: str) -> str:
 _PAGE = """\
 # Table 2 of the paper, run with what ships
 
-Written by `{made}` out of `dvc exp show`; do not edit. The paper is Saxena, Janzen, Maass,
+Written by `{made}` out of `dvc exp show`; do not edit. What has changed since these figures were
+taken stands in [results.md](results.md). The paper is Saxena, Janzen, Maass,
 "Streamlining LLMs: Adaptive Knowledge Distillation for Tailored Language Models", NAACL 2025
 Student Research Workshop ([2025.naacl-srw.43](https://aclanthology.org/2025.naacl-srw.43)).
 

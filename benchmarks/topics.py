@@ -5,6 +5,9 @@ python -m benchmarks.topics
 
 from typing import Any
 
+import typer
+
+from akd.console import guard
 from benchmarks.clone import contestants, experiment, fresh_clone, write_result
 
 COMMON = [
@@ -34,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guard(lambda: typer.run(main))

@@ -1,4 +1,4 @@
-"""Look at runs, prompts and plans, and check figures; run it in the project's root.
+"""Classify articles with the student; look at runs, prompts and plans (in the project's root).
 
 What takes long to import (torch, scikit-learn) is imported by the command that needs it.
 """
@@ -163,7 +163,9 @@ def _verdicts(base: str, verdicts: Sequence[Verdict]) -> Table:
 
 @app.command(epilog="Example: akd plan --pair llama2")
 def plan(
-    pair: Annotated[str | None, typer.Option(help="A pair in params.yaml; else its own.")] = None,
+    pair: Annotated[
+        str | None, typer.Option(help="A pair of params.yaml, else its `pair`.")
+    ] = None,
     dtype: Annotated[DType, typer.Option(help="Number format of the machine.")] = DType.bfloat16,
     as_values: Annotated[bool, typer.Option("--json", help="Print bytes as JSON.")] = False,
 ) -> None:
