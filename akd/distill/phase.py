@@ -88,7 +88,7 @@ def run_phase(
     plan = _plan(pupil, lessons.table, recipe, goal, parts, progress)
     if recipe.settings.own_share > 0:
         goal = goal.shared_with(pupil.first_logits, recipe.settings.own_share)
-    reasons = _reasons(lessons, recipe, reading, reason_cue, tokenizer, context_of(model.config))
+    reasons = _reasons(pupil, lessons, recipe, reason_cue, plan.rows)
     ready = prepare(pupil, lessons, recipe, goal, reasons, teacher)
     if pupil.cache is not None:
         pupil.cache.seal()
@@ -119,9 +119,8 @@ def _begun(
 ) -> Pupil:
     """Return the student as it is before the phase."""
     before, after = reading.around(tokenizer)
-    check_room(
-        recipe.adapter.virtual_tokens + before, reading.text_tokens, after, context_of(model.config)
-    )
+    virtual = {"adapter.tokens": recipe.adapter.virtual_tokens}
+    check_room(before, reading.text_tokens, after, context_of(model.config), virtual)
     set_seed(recipe.seed)  # a new adapter draws its weights, before the Trainer sets any seed
     language_model = adapters.attach(model, recipe.adapter, start, train=True)
     cache = _cache(model, recipe, start, scratch)
@@ -156,19 +155,16 @@ def _cache(
 
 
 def _reasons(
-    lessons: Lessons,
-    recipe: Recipe,
-    reading: Reading,
-    cue: str,
-    tokenizer: PreTrainedTokenizerBase,
-    context: int | None,
+    pupil: Pupil, lessons: Lessons, recipe: Recipe, cue: str, rows: Ints
 ) -> list[Reason | None] | None:
     return reasons_of(
         lessons,
-        reading,
+        rows,
+        pupil.reading,
         cue,
-        tokenizer,
-        context=None if context is None else context - recipe.adapter.virtual_tokens,
+        pupil.tokenizer,
+        context=context_of(pupil.base().config),
+        virtual_tokens=recipe.adapter.virtual_tokens,
         alternatives=recipe.settings.losses.rationale.kind == "top_k",
     )
 
@@ -212,7 +208,7 @@ def _result(pupil: Pupil, plan: Schedule, progress: Progress, effective: str) ->
     return PhaseResult(
         curve=progress.curve(),
         domains=plan.domains(),
-        articles=plan.articles,
+        articles=len(plan.rows),
         steps=len(progress.losses),
         optimizer=effective,
         trainable=trainable + readout,

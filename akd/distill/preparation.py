@@ -16,6 +16,7 @@ from akd.distill.filtering import Filters, matched_layers, stage_one
 from akd.distill.frozen import Learner
 from akd.distill.lessons import Lessons, TeacherBlocks
 from akd.distill.live_teacher import LiveTeacher
+from akd.distill.losses.hidden import FEWEST_FOR_GRAM
 from akd.distill.objective import objective
 from akd.distill.pupil import Pupil
 from akd.distill.reasons import Reason
@@ -56,6 +57,7 @@ def prepare(
     """
     losses, rollouts = recipe.settings.losses, None
     _check_head_is_reached(pupil, recipe)
+    _check_articles_can_be_alike(recipe)
     if "minillm" in recipe.phase.losses:
         asked, texts = cast(LiveTeacher, teacher), lessons.table["text"].to_list()
         rollouts = Rollouts(pupil, asked, losses.minillm, texts, recipe.seed)
@@ -93,6 +95,18 @@ def _check_head_is_reached(pupil: Pupil, recipe: Recipe) -> None:
             f"{' and '.join(sorted(words))} with adapter.kind "
             "full cannot train a pooled student in several processes: launch one, set "
             "`distill.readout: label_words`, or choose another adapter"
+        )
+
+
+def _check_articles_can_be_alike(recipe: Recipe) -> None:
+    processes = PartialState().num_processes
+    share = recipe.optimizer.batch_size // processes
+    compares = "hidden" in recipe.phase.losses and recipe.settings.losses.hidden.kind == "gram"
+    if compares and share < FEWEST_FOR_GRAM:
+        raise InputError(
+            f"the loss hidden of kind gram compares the articles of a batch with one another, and "
+            f"learns nothing from {share} in each process: set `optimizer.batch_size` to "
+            f"{FEWEST_FOR_GRAM * processes} or more, or `distill.losses.hidden.kind: projection`"
         )
 
 

@@ -1,5 +1,6 @@
 """What the processes of one phase, and those of other experiments beside it, may do at one time."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -14,6 +15,12 @@ from akd.distill.progress import remove_checkpoints
 from akd.errors import InputError
 
 _ABANDONED = 14 * 24 * 3600  # seconds since the last checkpoint
+_SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
+_COMPUTING = {
+    "ACCELERATE_MIXED_PRECISION": "mixed_precision",
+    "ACCELERATE_DYNAMO_BACKEND": "dynamo_backend",
+}
+"""What `accelerate launch` tells its processes, and the options of it that say so."""
 
 
 def check_launch(batch_size: int) -> None:
@@ -23,7 +30,8 @@ def check_launch(batch_size: int) -> None:
         batch_size: of a step, which the processes share.
 
     Raises:
-        InputError: if `accelerate launch` has been told to use FSDP, or the batch cannot be shared.
+        InputError: if `accelerate launch` has been told to shard the student, or to compute steps
+            otherwise than what is measured around them, or the batch cannot be shared.
     """
     processes = PartialState().num_processes
     if batch_size % processes:
@@ -31,11 +39,20 @@ def check_launch(batch_size: int) -> None:
             f"{processes} processes cannot share batches of {batch_size} articles: set "
             "`optimizer.batch_size` to a multiple of them, or launch another number"
         )
-    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
-        raise InputError(
-            "FSDP: no phase can measure or save a student in shards yet (docs/multi-gpu.md): "
-            "launch without FSDP, or set `quantization.kind: nf4` so that one GPU holds the student"
-        )
+    for flag, way in _SHARDING.items():
+        if parse_flag_from_env(flag):
+            raise InputError(
+                f"{way}: no phase can measure or save a student in shards yet (docs/multi-gpu.md): "
+                f"launch without {way}, or set `quantization.kind: nf4` so that one GPU holds the "
+                "student"
+            )
+    for told, option in _COMPUTING.items():
+        if os.environ.get(told, "no").lower() != "no":
+            raise InputError(
+                f"{option} is {os.environ[told]!r}: the steps of a phase would compute otherwise "
+                f"than what it measures and its readout: launch with --{option}=no (AKD_DTYPE says "
+                "in what akd computes)"
+            )
 
 
 @contextmanager

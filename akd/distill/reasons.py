@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from akd.distill.curriculum import Ints
 from akd.distill.lessons import Lessons
 from akd.errors import InputError
 from akd.models.truncation import check_room
@@ -35,27 +36,30 @@ class Reason:
 
 def reasons_of(
     lessons: Lessons,
+    rows: Ints,
     reading: Reading,
     cue: str,
     tokenizer: PreTrainedTokenizerBase,
     *,
     context: int | None,
+    virtual_tokens: int,
     alternatives: bool,
 ) -> list[Reason | None] | None:
     """Return the reason of each article, None where it has none; None where no loss asks for any.
 
     Args:
         lessons: articles, and what the teacher wrote of some.
+        rows: of the articles that are learnt from.
         reading: how the student reads an article.
         cue: stands between label word and reason.
         tokenizer: of the student.
-        context: how many tokens the student can read besides virtual ones; None where they have
-            no end.
+        context: how many tokens the student can read; None where there is no limit.
+        virtual_tokens: that stand before all others.
         alternatives: whether more is learnt than the words.
 
     Raises:
-        InputError: if the teacher wrote none, or the student has another tokenizer than it, or no
-            room for a reason.
+        InputError: if the teacher wrote none of what is learnt from, or the student has another
+            tokenizer than it, or no room for a reason.
     """
     if lessons.rationales is None:
         return None
@@ -68,14 +72,16 @@ def reasons_of(
         found.append(
             None if row is None else _reason(row, words[label], cue, tokenizer, alternatives)
         )
-    given = [reason for reason in found if reason is not None]
+    given = [reason for row in rows if (reason := found[row]) is not None]
     if not given:
         raise InputError(
-            "the teacher wrote no usable reason for these articles, and so `rationale` has nothing "
-            "to teach: raise `label.rationales.share`, or leave it out of `distill.phases`"
+            "the teacher wrote no usable reason for the articles of this phase, and so `rationale` "
+            "has nothing to teach: raise `label.rationales.share`, let the phase learn more of the "
+            "articles, or leave `rationale` out of `distill.phases`"
         )
     longest = max(len(reason.tokens) for reason in given)
-    check_room(before, reading.text_tokens, after + longest, context)
+    others = {"adapter.tokens": virtual_tokens, "label.rationales.tokens": longest}
+    check_room(before, reading.text_tokens, after, context, others)
     return found
 
 

@@ -27,12 +27,12 @@ Losses = Callable[[Ints], Floats]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A sampler of rows, and what it will have measured of the domains (nothing but for DDK).
+    """A sampler, the rows that it draws from, and what it will have measured of the domains.
 
-    `articles` is how many may be drawn.
+    Nothing is measured but for DDK.
     """
 
-    articles: int
+    rows: Ints
     sampler: Sampler[int]
     domains: Callable[[], pl.DataFrame]
 
@@ -65,11 +65,11 @@ def schedule(
     nothing = partial(domain_table, [], np.zeros(0), [], spec.every)
     match spec.kind:
         case "proportional":
-            return Schedule(len(rows), EpochSampler(rows, epochs, seed), nothing)
+            return Schedule(rows, EpochSampler(rows, epochs, seed), nothing)
         case "uniform":
             equal = np.full(len(names), 1 / len(names))
             sampler = DomainSampler(of, draws, lambda _number: equal, segment=draws, seed=seed)
-            return Schedule(len(rows), sampler, nothing)
+            return Schedule(rows, sampler, nothing)
         case "ddk":
             measured = [
                 parts.held[name] if len(parts.held[name]) else some
@@ -84,7 +84,7 @@ def schedule(
             )
             sampler = DomainSampler(of, draws, weights, segment=spec.every * batch_size, seed=seed)
             return Schedule(
-                len(rows),
+                rows,
                 sampler,
                 lambda: domain_table(names, teacher, measurements, spec.every),
             )

@@ -13,6 +13,7 @@ from transformers import Trainer, TrainingArguments
 
 from akd.distill.progress import Progress, last_checkpoint, read_checkpoint, write_checkpoint
 from akd.errors import InputError
+from akd.models.load import device
 from akd.models.student import StudentOutput
 from akd.specs.distillation import OptimizerParams
 
@@ -217,6 +218,7 @@ def _arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         ddp_find_unused_parameters=True,  # no loss reads the head of a pooled student, say
         report_to="none",
+        use_cpu=device().type == "cpu",  # where the student lies, whatever else the machine has
         disable_tqdm=False,
         full_determinism=True,
         seed=seed,

@@ -138,7 +138,7 @@ def class_logits(
 def finished(model: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
     """Return logits as the model gives them, in float32, from what its head computes.
 
-    Cohere's models multiply it, Granite's divide it, and Gemma 2 bounds it.
+    Cohere's models and Falcon-H1 multiply it, Granite's divide it, and Gemma 2 bounds it.
     """
     multiplier, divisor, bound = _finish(model.config)
     scaled = logits.float() * multiplier / divisor
@@ -152,7 +152,7 @@ def head_is_last(config: PretrainedConfig) -> bool:
 
 def _finish(config: PretrainedConfig) -> tuple[float, float, float | None]:
     return (
-        getattr(config, "logit_scale", None) or 1,
+        getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1,
         getattr(config, "logits_scaling", None) or 1,
         getattr(config, "final_logit_softcapping", None),
     )

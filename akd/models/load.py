@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, assert_never
 
 import torch
+from accelerate.utils import parse_flag_from_env
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -26,8 +28,11 @@ _WHOLE = Quantization(kind="none")
 
 
 def device() -> torch.device:
-    """Return the device of this process: the GPU of its rank where there is CUDA, else the CPU."""
-    if not torch.cuda.is_available():
+    """Return the device of this process: the GPU of its rank where there is CUDA, else the CPU.
+
+    `accelerate launch --cpu` means the CPU, too.
+    """
+    if not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"):
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
@@ -56,15 +61,23 @@ def compute_dtype() -> torch.dtype:
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a resolved model; a missing pad token becomes the end token.
 
+    So does one that was added without a row in the model: padding stands behind all that is read.
+
     Raises:
-        InputError: if the folder holds no model.
+        InputError: if the folder holds no model, or its tokenizer has no token to pad with.
     """
     _check_resolved(folder)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         folder, local_files_only=True
     )
-    if tokenizer.pad_token_id is None:
+    rows = AutoConfig.from_pretrained(folder, local_files_only=True).vocab_size
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"the tokenizer in {folder} has neither a token to pad with nor one that ends a text: "
+            "name an `eos_token` of its words in tokenizer_config.json"
+        )
     return tokenizer
 
 

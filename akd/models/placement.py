@@ -99,14 +99,24 @@ def owners(model: PreTrainedModel, first: int, *, biases: bool) -> list[str]:
     Args:
         first: the lowest block looked into; 0 means embeddings, last norm and head as well.
         biases: those that have a bias alone.
+
+    Raises:
+        InputError: if one lies within another one, which PEFT cannot wrap both.
     """
     inside = tuple(f"{prefix}." for prefix in _blocks(model, first))
-    return [
+    found = [
         name
         for name, module in model.named_modules()
         if (first == 0 or name.startswith(inside))
         and any(p == "bias" or not biases for p, _ in module.named_parameters(recurse=False))
     ]
+    for outer in found:
+        if any(name.startswith(f"{outer}.") for name in found):
+            raise InputError(
+                f"{outer} of {type(model).__name__} has weights beside modules with weights, which "
+                "the adapters full and bitfit cannot train: choose another adapter or model"
+            )
+    return found
 
 
 def _blocks(model: PreTrainedModel, first: int) -> dict[str, nn.Module]:

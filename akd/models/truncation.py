@@ -1,8 +1,9 @@
 """Truncation: how much of a long article is read, the same for teacher, student and TF-IDF."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from transformers import PreTrainedTokenizerBase
 
@@ -71,7 +72,13 @@ def sentence_end(text: str, *, whole: bool) -> int | None:
     return None
 
 
-def check_room(before: int, text_tokens: int, after: int, context: int | None) -> None:
+def check_room(
+    before: int,
+    text_tokens: int,
+    after: int,
+    context: int | None,
+    others: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Refuse a prompt beside which an article has no room.
 
     Args:
@@ -79,16 +86,21 @@ def check_room(before: int, text_tokens: int, after: int, context: int | None) -
         text_tokens: how many tokens of an article are to be read.
         after: tokens after each article.
         context: how many tokens the model can read; None where there is no limit.
+        others: what else takes room, by the parameter that says how many tokens.
 
     Raises:
         InputError: if all of it does not fit into the context.
     """
-    if context is not None and before + text_tokens + after > context:
-        raise InputError(
-            f"the prompt takes {before + after} of the {context} tokens that the model can read, "
-            f"which leaves no room for {text_tokens} of an article: shorten the "
-            "instruction in task.yaml, or lower `prompt.shown_characters` or `label.article_tokens`"
-        )
+    if context is None or before + text_tokens + after + sum(others.values()) <= context:
+        return
+    named = {name: tokens for name, tokens in others.items() if tokens}
+    taken = [f"the prompt takes {before + after}", *(f"`{n}` {k}" for n, k in named.items())]
+    lowered = ", ".join(f"`{name}`" for name in (*named, "prompt.shown_characters"))
+    raise InputError(
+        f"{' and '.join(taken)} of the {context} tokens that the model can read, which leaves no "
+        f"room for {text_tokens} of an article: shorten the instruction in task.yaml, or lower "
+        f"{lowered} or `label.article_tokens`"
+    )
 
 
 def _excerpt(

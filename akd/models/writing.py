@@ -52,7 +52,8 @@ class SentenceWriter:
         self._text_tokens, self._new_tokens, self._top = text_tokens, new_tokens, top
         self._rows = stepped_rows(batch_size)
         context = context_of(model.config)
-        check_room(len(before), text_tokens, longest_after + new_tokens, context)
+        written = {"label.rationales.tokens": new_tokens}
+        check_room(len(before), text_tokens, longest_after, context, written)
         self._widest = None if context is None else context - len(before) - new_tokens
         self._prefix = Prefix(model, before, int(tokenizer.pad_token_id))
         self._ends = end_tokens(tokenizer)

@@ -61,8 +61,7 @@ def _write_signals(project: Path, tokenizer: PreTrainedTokenizerFast, labels: li
     told = dict(zip(LABELS, labels, strict=True))
     frame = lessons().select(SIGNAL.names())
     reason = tokenizer(" people left.", add_special_tokens=False).input_ids
-    row = {
-        "id": "n000",
+    said = {
         "text": tokenizer.decode(reason),
         "tokens": reason,
         "top_tokens": [[token, 7] for token in reason],
@@ -79,7 +78,7 @@ def _write_signals(project: Path, tokenizer: PreTrainedTokenizerFast, labels: li
         model=model_fingerprint(file_hashes(project / "moved", "*")),
         fingerprint="f" * 32,
         means=(means, layers),
-        rationales=pl.DataFrame([row], schema=RATIONALE),
+        rationales=pl.DataFrame([{"id": key, **said} for key in frame["id"]], schema=RATIONALE),
     )
 
 
@@ -176,10 +175,22 @@ def test_an_interrupted_stage_goes_on_where_it_was(
     assert file_hashes(project / "out", "*") == parts
 
 
-def test_no_phase_takes_a_sharded_student(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(InputError, match="launch without FSDP"):
+@pytest.mark.parametrize(
+    ("told", "value", "sentence"),
+    [
+        ("ACCELERATE_USE_FSDP", "true", "launch without FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "true", "launch without DeepSpeed"),
+        ("ACCELERATE_MIXED_PRECISION", "bf16", "launch with --mixed_precision=no"),
+        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "launch with --dynamo_backend=no"),
+    ],
+)
+def test_no_phase_shards_a_student_or_computes_otherwise_than_it_measures(
+    told: str, value: str, sentence: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(told, value)
+    with pytest.raises(InputError, match=sentence):
         _distill(project, {"soft_cross_entropy": 1.0}, "moved")
+    assert not (project / "out").exists()
 
 
 def test_processes_share_a_batch_or_are_refused(

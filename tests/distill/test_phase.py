@@ -225,14 +225,16 @@ def test_a_gradient_that_is_not_finite_spoils_no_weight(
 def test_hard_labels_are_those_of_the_teacher_whatever_the_student_says(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    adapters.write_empty(tmp_path / "student")
-    goal = goal_of(lessons(), np.arange(8), None, 1.0)
-    contrary = np.log(np.roll(goal.targets, 1, axis=1)).astype(np.float32)
-    shared = goal.shared_with(contrary, 0.9)
-    assert shared.targets.argmax(axis=1).tolist() != TRUTH
-    assert shared.answers.tolist() == TRUTH
-    phase, settings = phase_of(losses={"hard_cross_entropy": 1.0}), settings_of(own_share=0.9)
-    run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings)
+    contrary = lessons(truth=[(label + 1) % 3 for label in TRUTH])
+    words = settings_of(readout="label_words")
+    run_tiny(tmp_path, tokenizer, "contrary", phase_of(epochs=60), table=contrary, settings=words)
+    before = predict(tmp_path, tokenizer, "contrary")
+    assert (before.argmax(1) != TRUTH).all()
+    shared = goal_of(lessons(), np.arange(8), None, 1.0).shared_with(np.log(before), 1.0)
+    assert (shared.targets.argmax(axis=1) != TRUTH).all(), "soft targets follow the student"
+    phase = phase_of(losses={"hard_cross_entropy": 1.0}, epochs=60)
+    itself = settings_of(readout="label_words", own_share=1.0)
+    run_tiny(tmp_path, tokenizer, "phase", phase, start="contrary", settings=itself)
     assert predict(tmp_path, tokenizer, "phase").argmax(1).tolist() == TRUTH
 
 

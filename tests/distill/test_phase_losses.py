@@ -76,6 +76,23 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
         assert all("lora" in name for name in content.keys())  # noqa: SIM118 (not a mapping)
 
 
+def test_too_few_articles_to_be_more_or_less_alike_are_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    losses = {"hidden": {"kind": "gram", "distance": "mse"}}
+    with pytest.raises(InputError, match="nothing from 2 in each process: set .* to 3 or more"):
+        run_tiny(
+            tmp_path,
+            tokenizer,
+            "phase",
+            phase_of(losses={"hidden": 1.0}),
+            settings=settings_of(losses={**settings_of().losses.model_dump(), **losses}),
+            states=torch.randn(8, 48).half(),
+            optimizer={"batch_size": 2},
+        )
+    assert not (tmp_path / "phase").exists()
+
+
 @pytest.mark.parametrize(
     ("direction", "divergence"),
     [
@@ -194,10 +211,12 @@ def test_words_alone_are_learnt_without_the_alternatives_that_are_stored(
     for alternatives in (True, False):
         found = reasons_of(
             Lessons(lessons(), None, _rationales(tokenizer, 2), None),
+            np.arange(8),
             READING,
             "\nReason:",
             tokenizer,
             context=None,
+            virtual_tokens=0,
             alternatives=alternatives,
         )
         assert found is not None
@@ -209,7 +228,8 @@ def test_virtual_tokens_take_room_from_reasons(
 ) -> None:
     reading = replace(READING, text_tokens=30)
     room = 256 - 30 - sum(reading.around(tokenizer))  # enough for the article without its reason
-    with pytest.raises(InputError, match="no room for 30"):
+    sentence = f"`adapter.tokens` {room} and .* no room for 30 of .* lower `adapter.tokens`"
+    with pytest.raises(InputError, match=sentence):
         run_tiny(
             tmp_path,
             tokenizer,
@@ -247,11 +267,25 @@ def test_reasons_that_nobody_wrote_are_no_lesson(
     assert not (tmp_path / "phase").exists()
 
 
+def test_a_phase_that_draws_no_article_with_a_reason_is_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    hardest = _rationales(tokenizer, 8).filter(pl.col("id") == "n007")
+    drawn = phase_of(losses={"rationale": 1.0}, articles=(0.0, 0.3))
+    with pytest.raises(InputError, match="for the articles of this phase.* more of the articles"):
+        run_tiny(tmp_path, tokenizer, "phase", drawn, rationales=hardest)
+    assert not (tmp_path / "phase").exists()
+    whole = phase_of(losses={"rationale": 1.0}, epochs=1)
+    settings = settings_of(sampling="proportional")
+    curve = run_tiny(tmp_path, tokenizer, "whole", whole, settings=settings, rationales=hardest)
+    assert curve.curve["rationale"].max() > 0
+
+
 def test_a_reason_for_which_there_is_no_room_is_refused(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     long = replace(READING, text_tokens=238)
-    with pytest.raises(InputError, match="leaves no room for 238"):
+    with pytest.raises(InputError, match="no room for 238 .* lower `label.rationales.tokens`"):
         run_tiny(
             tmp_path,
             tokenizer,

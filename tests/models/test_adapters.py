@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
+    GptOssConfig,
     Phi3Config,
     PreTrainedConfig,
     PreTrainedModel,
@@ -268,6 +269,16 @@ def test_an_adapter_that_the_model_cannot_have(
 ) -> None:
     with pytest.raises(InputError, match=told):
         adapters.attach(tiny_model("llama"), adapter_spec(**changes), empty, train=True)
+
+
+def test_weights_beside_modules_with_weights_are_refused(empty: Path) -> None:
+    config = GptOssConfig(
+        vocab_size=512, hidden_size=32, intermediate_size=32, num_hidden_layers=1, head_dim=8,
+        num_attention_heads=4, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(InputError, match="self_attn of GptOssForCausalLM has weights beside"):
+        adapters.attach(model, adapter_spec(kind="full"), empty, train=True)
 
 
 def test_virtual_tokens_that_leave_no_room(empty: Path) -> None:

@@ -12,6 +12,7 @@ from transformers import (
     AutoModelForCausalLM,
     BloomConfig,
     CohereConfig,
+    FalconH1Config,
     GraniteConfig,
     Lfm2Config,
     MambaConfig,
@@ -74,6 +75,7 @@ def _small(config: type[PreTrainedConfig], **changes: object) -> PreTrainedModel
 
 
 _NARROW = {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256}
+_MAMBA = {"mamba_d_ssm": 64, "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 16}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,10 @@ _NARROW = {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embe
             lambda: _small(Lfm2Config, **_NARROW, layer_types=["conv", "full_attention"]), id="lfm2"
         ),
         pytest.param(lambda: _small(MambaConfig), id="mamba"),
+        pytest.param(
+            lambda: _small(FalconH1Config, **_NARROW, **_MAMBA, lm_head_multiplier=0.1),
+            id="falcon-h1",
+        ),
     ],
 )
 def test_models_with_ways_of_their_own_are_scored_as_in_one_plain_pass(

@@ -15,6 +15,8 @@ from torch import nn
 from akd.distill.losses.standardisation import Standardisation, standardisation_of
 from akd.distill.readout import STRENGTHS
 
+FEWEST_FOR_GRAM = 3
+"""Articles of a batch that can be more or less alike: two centred states always lie opposite."""
 _SMALLEST = 1e-6  # a norm below it is that of states which do not differ
 
 
@@ -122,7 +124,8 @@ def gram_distance(student_states: torch.Tensor, teacher_states: torch.Tensor) ->
         teacher_states: (batch, teacher width), constants.
 
     Returns:
-        A scalar without a unit, from 0 to 1; 0 for a single article.
+        A scalar without a unit, from 0 to 1; 0 for fewer than `FEWEST_FOR_GRAM` articles, whose
+        centred states have the same G in every model.
     """
     difference = _gram(student_states) - _gram(teacher_states.detach())
     return difference.square().sum() / 2
