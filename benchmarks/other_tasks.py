@@ -52,7 +52,7 @@ def main(
     if only and only not in LABELS:
         raise InputError(f"{only} is none of the data sets: {', '.join(LABELS)}")
     result = {name: found for name, found in last_result("other_tasks").items() if name in LABELS}
-    line = f"python -m benchmarks.other_tasks --data {data} --gold {gold} --seeds {seeds}"
+    line = f"python -m benchmarks.other_tasks --data FOLDER --gold {gold} --seeds {seeds}"
     for name in [only] if only else LABELS:
         rows = labelled_rows(data, name)
         with fresh_clone(shared_cache=True, kept_scores=True) as clone:

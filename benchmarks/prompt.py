@@ -65,7 +65,7 @@ def main(
         max_characters=settings.clean.max_characters,
     )
     result: dict[str, Any] = {"budget": search.budget, "draws": draws}
-    options = f" --data {data}" if data else ""
+    options = " --data FOLDER" if data else ""
     command = f"python -m benchmarks.prompt{options} --draws {draws} --gold {gold}"
     for name, labelled in found:
         result[name] = _figures(labelled, teacher, settings, draws)
