@@ -232,6 +232,7 @@ def test_hard_labels_are_those_of_the_teacher_whatever_the_student_says(
     assert (before.argmax(1) != TRUTH).all()
     shared = goal_of(lessons(), np.arange(8), None, 1.0).shared_with(np.log(before), 1.0)
     assert (shared.targets.argmax(axis=1) != TRUTH).all(), "soft targets follow the student"
+    assert shared.answers.tolist() == TRUTH
     phase = phase_of(losses={"hard_cross_entropy": 1.0}, epochs=60)
     itself = settings_of(readout="label_words", own_share=1.0)
     run_tiny(tmp_path, tokenizer, "phase", phase, start="contrary", settings=itself)

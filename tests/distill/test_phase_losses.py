@@ -24,7 +24,7 @@ from akd.models import adapters
 from akd.models.batching import pad_right
 from akd.models.student import StudentOutput
 from akd.records import RATIONALE
-from akd.specs.distillation import LossParams, Phase
+from akd.specs.distillation import DistillParams, LossParams, Phase
 from tests.conftest import tiny_model
 from tests.distill.tiny_phase import (
     LORA,
@@ -67,8 +67,7 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
     kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     states = torch.randn(3, 48, generator=torch.Generator().manual_seed(1)).half()[TRUTH]
-    losses = {"hidden": {"kind": kind, "distance": "mse"}}
-    settings = settings_of(losses={**settings_of().losses.model_dump(), **losses})
+    settings = _with_loss("hidden", kind=kind, distance="mse")
     phase = phase_of(losses={"hidden": 1.0})
     curve = run_tiny(tmp_path, tokenizer, "phase", phase, settings=settings, states=states).curve
     assert curve["hidden"][-1] < 0.9 * curve["hidden"][0]
@@ -79,14 +78,13 @@ def test_hidden_states_are_met_and_the_projection_is_not_kept(
 def test_too_few_articles_to_be_more_or_less_alike_are_refused(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    losses = {"hidden": {"kind": "gram", "distance": "mse"}}
     with pytest.raises(InputError, match="nothing from 2 in each process: set .* to 3 or more"):
         run_tiny(
             tmp_path,
             tokenizer,
             "phase",
             phase_of(losses={"hidden": 1.0}),
-            settings=settings_of(losses={**settings_of().losses.model_dump(), **losses}),
+            settings=_with_loss("hidden", kind="gram", distance="mse"),
             states=torch.randn(8, 48).half(),
             optimizer={"batch_size": 2},
         )
@@ -105,8 +103,7 @@ def test_too_few_articles_to_be_more_or_less_alike_are_refused(
 def test_the_direction_of_params_is_the_divergence_that_is_learnt(
     direction: str, divergence: Callable[..., torch.Tensor]
 ) -> None:
-    kl = {"direction": direction, "beta": 0.3, "skew": 0.2}
-    losses = settings_of(losses={**settings_of().losses.model_dump(), "kl": kl}).losses
+    losses = _with_loss("kl", direction=direction, beta=0.3, skew=0.2).losses
     phase = phase_of(losses={"kl": 1.0}, temperature=2.0)
     term = _objective(phase, losses, around=(0, 0), head=pytest.fail)["kl"]
     draw = torch.Generator().manual_seed(0)
@@ -156,6 +153,11 @@ def _of_words(pupil: Pupil) -> dict[str, Term]:
     return _objective(phase, losses, around=pupil.around(), head=pupil.head)
 
 
+def _with_loss(name: str, **spec: object) -> DistillParams:
+    """Return what phases share, with the settings of one loss as given."""
+    return settings_of(losses={**settings_of().losses.model_dump(), name: spec})
+
+
 def _objective(phase: Phase, losses: LossParams, **needed: Any) -> dict[str, Term]:
     return objective(phase, losses, groups=None, states=pytest.fail, sampled=pytest.fail, **needed)
 
@@ -191,14 +193,13 @@ def _rationales(tokenizer: PreTrainedTokenizerFast, count: int) -> pl.DataFrame:
 def test_a_student_learns_to_give_the_reasons_that_some_articles_have(
     kind: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    spec = {**settings_of().losses.model_dump(), "rationale": {"kind": kind}}
     phase = phase_of(losses={"soft_cross_entropy": 0.5, "rationale": 0.5})
     curve = run_tiny(
         tmp_path,
         tokenizer,
         "phase",
         phase,
-        settings=settings_of(losses=spec),
+        settings=_with_loss("rationale", kind=kind),
         rationales=_rationales(tokenizer, 5),
     ).curve
     assert curve["rationale"][-2:].mean() < 0.3 * curve["rationale"][0]
@@ -276,9 +277,8 @@ def test_a_phase_that_draws_no_article_with_a_reason_is_refused(
         run_tiny(tmp_path, tokenizer, "phase", drawn, rationales=hardest)
     assert not (tmp_path / "phase").exists()
     whole = phase_of(losses={"rationale": 1.0}, epochs=1)
-    settings = settings_of(sampling="proportional")
-    curve = run_tiny(tmp_path, tokenizer, "whole", whole, settings=settings, rationales=hardest)
-    assert curve.curve["rationale"].max() > 0
+    curve = run_tiny(tmp_path, tokenizer, "whole", whole, rationales=hardest).curve
+    assert curve["rationale"].max() > 0
 
 
 def test_a_reason_for_which_there_is_no_room_is_refused(
